@@ -1,11 +1,18 @@
-"""Shared fixtures: where the real data lies."""
+"""Shared fixtures: where the real data lie, and a small detector on real traffic."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
+from hypothesis import settings
+
+# The machines that run this share their cores: a slow example is no failure.
+settings.register_profile("unseen", deadline=None)
+settings.load_profile("unseen")
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +25,16 @@ def data_dir() -> Path:
     if not path.is_dir():
         pytest.skip(f"UNSEEN_DATA_DIR={value} is no folder")
     return path
+
+
+@pytest.fixture(scope="session")
+def lab() -> tuple[pa.Table, np.ndarray]:
+    """Features and labels of some of the embedded traffic: 4,000 benign flows and all attacks."""
+    from unseen.jobs.demo import METADATA, embedded_table
+
+    table = embedded_table()
+    labels = np.asarray(table.column("label").to_pylist())
+    rng = np.random.default_rng(0)
+    benign = rng.permutation(np.flatnonzero(labels == "benign"))[:4000]
+    rows = np.sort(np.concatenate([benign, np.flatnonzero(labels != "benign")]))
+    return table.take(rows).drop_columns(["label", *METADATA]), labels[rows]

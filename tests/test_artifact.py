@@ -57,7 +57,7 @@ def test_a_truncated_file_is_refused(cut: int, tmp_path_factory: pytest.TempPath
     artifact.write_artifact(path, MANIFEST, TENSORS)
     whole = path.read_bytes()
     path.write_bytes(whole[: min(cut, len(whole) - 1)])
-    with pytest.raises(ArtifactError, match="m.unseen"):
+    with pytest.raises(ArtifactError, match=r"m\.unseen"):
         artifact.read_artifact(path)
 
 
@@ -80,7 +80,7 @@ def test_a_flipped_byte_is_refused_or_harmless(place: int, flip: int, tmp_path_f
 def test_a_later_format_names_the_upgrade(model: Path) -> None:
     manifest = {"format": "unseen", "format_version": 99, "written_by": "unseen 7.0"}
     rewrite(model, manifest__json=json.dumps(manifest).encode())
-    with pytest.raises(ArtifactError, match="format version 99, written by unseen 7.0.*pip install --upgrade"):
+    with pytest.raises(ArtifactError, match=r"format version 99, written by unseen 7.0.*pip install --upgrade"):
         artifact.read_artifact(model)
 
 

@@ -27,6 +27,11 @@ def test_every_frame_gives_the_same_columns(frame: Any) -> None:
     assert category_values(table.column("proto")).to_pylist() == ["tcp", "udp", None]
 
 
+def test_the_index_of_a_pandas_frame_is_no_column() -> None:
+    table, _ = as_table(pd.DataFrame({"a": [1, 2, 3]}, index=[5, 5, 9])[1:])
+    assert table.column_names == ["a"]
+
+
 def test_arrays_are_taken_by_position() -> None:
     table, named = as_table(np.arange(6.0).reshape(3, 2))
     assert (table.column_names, named) == (["x0", "x1"], False)

@@ -30,7 +30,9 @@ _MEMBERS = {_MANIFEST, _TENSORS, _DIGESTS}
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
-def write_artifact(path: str | os.PathLike[str], manifest: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> None:
+def write_artifact(
+    path: str | os.PathLike[str], manifest: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]
+) -> None:
     """Write a model file; it appears under its name only when complete.
 
     Arguments:

@@ -66,7 +66,8 @@ def _from_frame(X: Any) -> pa.Table:
                 f"{len(doubled)} column names occur more than once: {shorten(doubled)}; rename or drop them"
             )
     try:
-        return nw.from_native(X, eager_only=True).to_arrow()
+        # The index of a pandas frame is no column, and would become one.
+        return nw.maybe_reset_index(nw.from_native(X, eager_only=True)).to_arrow()
     except TypeError as error:
         raise InputError(
             f"a table is needed (pandas, polars, pyarrow or numpy of shape (rows, columns)), got {type(X).__name__}"

@@ -1,0 +1,42 @@
+"""`unseen demo`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from unseen.cli.options import Json, Quiet, names
+
+__all__ = ["demo"]
+
+
+def demo(
+    hide: Annotated[str, typer.Option(help="Attack families to hide, comma-separated; every third by default.")] = "",
+    seed: Annotated[int, typer.Option(min=0, help="Seeds the split and the training.")] = 0,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train on embedded real traffic with some attack families hidden, and show what is caught of them."""
+    from dataclasses import asdict
+
+    from unseen.cli import output
+    from unseen.cli.evaluate import print_evaluation
+    from unseen.jobs.demo import run_demo
+
+    with output.training_progress(quiet=quiet) as progress:
+        report = run_demo(hide=names(hide) or None, seed=seed, progress=progress)
+    if json:
+        output.print_json({**asdict(report), "evaluation": report.evaluation.model_dump()})
+        return
+    typer.echo(
+        f"Real flows between our own hosts: {report.rows['training']:,} to train on, {report.rows['test']:,} of other\n"
+        "times and attack runs to test on. Training never saw these families:\n"
+        f"{', '.join(report.hidden)}."
+    )
+    print_evaluation(report.evaluation)
+    rows = {c.name: c.rows for c in report.evaluation.classes}
+    worst = [f"{name} ({count})" for name, count in report.twins.items() if count > rows[name] / 4]
+    if worst:
+        typer.echo(f"Attack flows that equal a benign flow in every feature, over all rows:\n{', '.join(worst)}.")
+    typer.echo(f"Fitted in {report.fit_seconds:.1f} s, scored in {report.score_seconds:.1f} s. Next: unseen fit --help")

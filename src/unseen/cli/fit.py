@@ -1,0 +1,89 @@
+"""`unseen fit`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unseen.cli.options import Data, Json, Quiet, names
+
+__all__ = ["fit"]
+
+
+def fit(
+    data: Data,
+    out: Annotated[Path, typer.Option("--out", help="The model file to write.")],
+    label: Annotated[str | None, typer.Option(help="The label column; without it all rows are normal.")] = None,
+    normal: Annotated[str | None, typer.Option(help="The label of normal rows.")] = None,
+    hide: Annotated[str, typer.Option(help="Classes never trained on, comma-separated; 'evaluate' tests them.")] = "",
+    ignore: Annotated[str, typer.Option(help="Metadata columns, comma-separated; they are no features.")] = "",
+    categorical: Annotated[str, typer.Option(help="Columns of numbers that are names, comma-separated.")] = "",
+    detector: Annotated[str, typer.Option(help="The detector: sculptor.")] = "sculptor",
+    preset: Annotated[str, typer.Option(help="fast, or paper: the published networks and rules.")] = "fast",
+    false_alarm_rate: Annotated[float, typer.Option(help="The share of normals that may raise an alarm.")] = 0.01,
+    split_by: Annotated[
+        str | None, typer.Option(help="A column (day, host, recording) whose equal values stay in one part.")
+    ] = None,
+    encoder_epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of the encoder; the preset's own.")] = None,
+    flow_epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of the flow; the preset's own.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seeds the split and the training.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Learn from a table of normal rows and known anomalies, and write a model.
+
+    A quarter of the normal rows, a fifth of each known class and all hidden classes are kept for 'unseen evaluate'.
+    """
+    from unseen.cli import output
+    from unseen.jobs.fit import fit_file
+
+    with output.training_progress(quiet=quiet) as progress:
+        report = fit_file(
+            data,
+            out=out,
+            label=label,
+            normal=normal,
+            hide=names(hide),
+            ignore=names(ignore),
+            categorical=names(categorical),
+            detector=detector,
+            seed=seed,
+            split_by=split_by,
+            resume=resume,
+            progress=progress,
+            preset=preset,
+            false_alarm_rate=false_alarm_rate,
+            encoder_epochs=encoder_epochs,
+            flow_epochs=flow_epochs,
+        )
+    fitted = report.detector
+    telling = [
+        f"column {name!r} alone tells normal rows from anomalies ({output.percent(accuracy)} balanced accuracy); "
+        f"if it is no property of the traffic, leave it out: --ignore {name!r}"
+        for name, accuracy in list(report.telling.items())[:5]
+    ]
+    output.notes([*report.notes, *telling], quiet=quiet)
+    if json:
+        output.print_json(
+            {
+                "model": str(out),
+                "counts": report.counts,
+                "training": fitted.training_report_,
+                "notes": report.notes,
+                "telling_columns": report.telling,
+            }
+        )
+        return
+    table = output.table("class", *report.counts, title=f"{out}: rows by class")
+    classes = sorted({name for counts in report.counts.values() for name in counts})
+    for name in sorted(classes, key=lambda name: (name != fitted.schema_.normal, name)):
+        shown = f"{name} (normal)" if name == fitted.schema_.normal else name
+        table.add_row(shown, *(f"{counts.get(name, 0):,}" for counts in report.counts.values()))
+    output.print_table(table)
+    typer.echo(
+        f"{len(fitted.schema_.columns)} feature columns, {len(fitted.preparer_.names)} prepared; "
+        f"{fitted.calibrator_.rows:,} calibration rows: rates from {fitted.calibrator_.smallest_rate:.2g} up"
+    )

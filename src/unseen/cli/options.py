@@ -1,0 +1,24 @@
+"""Options that several commands share, so that they read and mean the same everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["Data", "Json", "Model", "Quiet", "Rate", "names"]
+
+Data = Annotated[str, typer.Argument(help="A CSV, Parquet or Arrow file, a folder of them, or a glob.")]
+Model = Annotated[Path, typer.Argument(help="A model file written by 'unseen fit'.")]
+Rate = Annotated[
+    float | None,
+    typer.Option("--false-alarm-rate", help="The share of normal rows that may raise an alarm, for example 0.01."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for a machine.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes.")]
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Names from a comma-separated option."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())

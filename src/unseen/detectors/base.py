@@ -1,0 +1,391 @@
+"""The estimator contract every detector keeps: scikit-learn's words, and our own beside them."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from unseen.artifact import write_artifact
+from unseen.calibrate import ConformalCalibrator
+from unseen.detectors.rows import TrainingRows, training_rows
+from unseen.errors import ArtifactError, InputError, UnseenWarning
+from unseen.prepare import Preparer, PrepareSettings, Tally
+from unseen.schema import Schema
+from unseen.table import as_table, infer_schema, select
+
+__all__ = ["Detector", "Prepared", "Scored", "TrainingContext"]
+
+# Rows prepared and scored at a time; bounds memory whatever the size of X.
+_CHUNK = 16_384
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What evidences are fitted on: prepared rows with their labels and parts."""
+
+    X: NDArray[np.float32]
+    rows: TrainingRows
+
+    def of(self, part: str, *, anomalous: bool) -> NDArray[np.float32]:
+        """One part's normal or anomalous rows, shape (n, prepared columns)."""
+        return self.X[self.rows.of(part, anomalous=anomalous)]
+
+    def classes(self, part: str) -> NDArray[np.str_]:
+        """The known-anomaly labels of one part, in the order of :meth:`of`."""
+        return self.rows.labels[self.rows.of(part, anomalous=True)]
+
+
+@dataclass(frozen=True)
+class TrainingContext:
+    """How a fit is run, as opposed to what is learned.
+
+    Attributes:
+        seed: Seeds everything random.
+        checkpoint: A folder for one checkpoint an epoch, or ``None``.
+        resume: Whether to go on from the checkpoint.
+        progress: Called with the training's progress, or ``None``.
+        fingerprint: Digest of data and parameters; a checkpoint of another one is refused.
+    """
+
+    seed: int
+    checkpoint: Path | None = None
+    resume: bool = False
+    progress: Callable[..., None] | None = None
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One batch's scores with their p-values."""
+
+    anomaly_score: NDArray[np.float64]
+    p_value: NDArray[np.float64]
+    tally: Tally = field(default_factory=Tally)
+
+
+class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
+    """Base of all detectors.
+
+    A subclass stores its parameters, says how to prepare (``_preparation``), fits its evidences (``_fit_evidence``),
+    scores prepared rows (``_score``), and gives and takes its state. Everything a user calls is here.
+    """
+
+    _registry: ClassVar[dict[str, type[Detector]]] = {}
+
+    # The parameters all detectors share; set by each subclass's __init__.
+    normal: str | int | None
+    false_alarm_rate: float
+    ignore: tuple[str, ...]
+    categorical: tuple[str, ...]
+    random_state: int | np.random.RandomState | None
+
+    schema_: Schema
+    preparer_: Preparer
+    calibrator_: ConformalCalibrator
+    training_report_: dict[str, Any]
+    provenance_: dict[str, Any]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        Detector._registry[cls.__name__] = cls
+
+    # ---- what a subclass brings -------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _check_parameters(self) -> None:
+        """Refuse parameters that cannot be used, before any work."""
+
+    @abstractmethod
+    def _preparation(self) -> PrepareSettings:
+        """The preparation's settings."""
+
+    @abstractmethod
+    def _fit_evidence(self, data: Prepared, context: TrainingContext) -> dict[str, Any]:
+        """Fit on the parts "fit" and "validation" only; return the training report."""
+
+    @abstractmethod
+    def _score(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Anomaly scores of prepared rows, each row on its own."""
+
+    @abstractmethod
+    def _evidence_state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Arrays and JSON-able settings from which ``_restore_evidence`` rebuilds what was fitted."""
+
+    @abstractmethod
+    def _restore_evidence(self, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> None:
+        """Rebuild what was fitted."""
+
+    # ---- fitting ----------------------------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        blocks: Any = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        resume: bool = False,
+        progress: Callable[..., None] | None = None,
+    ) -> Self:
+        """Fit on normal rows and, where there are any, known anomalies.
+
+        Arguments:
+            X: The table (pandas, polars, pyarrow or numpy), shape (rows, columns).
+            y: One class label a row; ``None`` if all rows are normal.
+            blocks: One value a row; rows that share it (a day, a host, a recording) stay in one part, so that the
+                calibration tells what to expect on the next day, host or recording.
+            checkpoint: A folder in which training leaves a checkpoint each epoch.
+            resume: Go on from that folder's checkpoint; the model is the same as without the interruption.
+            progress: Called as training proceeds; see :class:`unseen.nn.train.Progress`.
+
+        Returns:
+            The fitted detector itself.
+
+        Raises:
+            InputError: If rows, labels, columns or parameters cannot be used.
+        """
+        self._check_parameters()
+        if not 0.0 < self.false_alarm_rate < 1.0:
+            raise InputError(f"false_alarm_rate={self.false_alarm_rate} must lie between 0 and 1, for example 0.01")
+        table, named = self._read(X, reset=True)
+        schema = infer_schema(table.schema, ignore=self.ignore, categorical=self.categorical, named=named)
+        seed = _seed(self.random_state)
+        features = select(table, schema)
+        rows = training_rows(features, y, schema, normal=self.normal, seed=seed, blocks=blocks)
+        self.schema_ = schema.model_copy(update={"normal": rows.normal})
+        settings = self._preparation()
+        fitting = rows.of("fit", anomalous=False)
+        if settings.fit_on == "all":
+            fitting |= rows.of("fit", anomalous=True)
+        self.preparer_ = Preparer.fit(features.filter(pa.array(fitting)), schema, settings)
+        data = Prepared(X=self._prepare(features), rows=rows)
+        context = TrainingContext(
+            seed=seed,
+            checkpoint=None if checkpoint is None else Path(checkpoint),
+            resume=resume,
+            progress=progress,
+            fingerprint=f"{type(self).__name__} {rows.digest} {sorted(self.get_params(deep=False).items(), key=str)}",
+        )
+        self.training_report_ = {**_counts(rows), **self._fit_evidence(data, context)}
+        self.calibrator_ = ConformalCalibrator.fit(self._score(data.of("calibration", anomalous=False)))
+        self.provenance_ = {}
+        return self
+
+    def recalibrate(self, X_normal: Any) -> Self:
+        """Calibrate again on other normal rows, without refitting.
+
+        Arguments:
+            X_normal: Normal rows that served no other purpose, for example the last day's verified traffic.
+
+        Returns:
+            The detector itself; its scores are unchanged, its p-values and alarms follow the new rows.
+        """
+        scores = self.anomaly_score(X_normal)
+        if not scores.size:
+            raise InputError("recalibrate needs normal rows and got none")
+        self.calibrator_ = ConformalCalibrator.fit(scores)
+        return self
+
+    # ---- scoring ----------------------------------------------------------------------------------------------------
+
+    def anomaly_score(self, X: Any) -> NDArray[np.float64]:
+        """The anomaly score of each row; higher is more anomalous.
+
+        Arguments:
+            X: A table with the fitted columns, in any order; shape (rows, columns).
+
+        Returns:
+            Scores, shape (rows,). A row's score depends on that row alone.
+        """
+        check_is_fitted(self)
+        table, named = self._read(X, reset=False)
+        return self._score_table(select(table, self.schema_, named=named), Tally())
+
+    def p_value(self, X: Any) -> NDArray[np.float64]:
+        """The share of calibration normals at least as anomalous as each row, shape (rows,)."""
+        return self.calibrator_.p_value(self.anomaly_score(X))
+
+    def score_batch(self, table: pa.Table | pa.RecordBatch) -> Scored:
+        """Scores and p-values of one Arrow batch, and what the preparation had to mend in it."""
+        check_is_fitted(self)
+        tally = Tally()
+        scores = self._score_table(select(table, self.schema_), tally)
+        return Scored(scores, self.calibrator_.p_value(scores), tally)
+
+    def alarm(self, X: Any, *, false_alarm_rate: float | None = None) -> NDArray[np.bool_]:
+        """Which rows raise an alarm at a false-alarm rate.
+
+        Arguments:
+            X: A table with the fitted columns.
+            false_alarm_rate: The share of normals that may raise an alarm; the detector's own by default.
+
+        Returns:
+            Alarms, shape (rows,): exactly the rows whose p-value is at most the rate.
+
+        Raises:
+            CalibrationError: If there are too few calibration rows for the rate; it names the number needed.
+        """
+        rate = self.false_alarm_rate if false_alarm_rate is None else false_alarm_rate
+        return self.calibrator_.alarm(self.anomaly_score(X), rate)
+
+    def score_samples(self, X: Any) -> NDArray[np.float64]:
+        """The negative anomaly score, scikit-learn's direction."""
+        return -self.anomaly_score(X)
+
+    @property
+    def offset_(self) -> float:
+        """The threshold on ``score_samples`` at the detector's false-alarm rate."""
+        if "calibrator_" not in vars(self):
+            raise AttributeError("offset_ exists after fit")
+        smallest = self.calibrator_.smallest_rate
+        if self.false_alarm_rate < smallest:
+            warnings.warn(
+                f"false_alarm_rate={self.false_alarm_rate:g} needs more than {self.calibrator_.rows} calibration rows; "
+                f"predict uses {smallest:.3g}, the smallest rate they can guarantee",
+                UnseenWarning,
+                stacklevel=3,
+            )
+        return -self.calibrator_.threshold(max(self.false_alarm_rate, smallest))
+
+    def decision_function(self, X: Any) -> NDArray[np.float64]:
+        """``score_samples`` minus ``offset_``: negative for alarms."""
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: Any) -> NDArray[np.int64]:
+        """+1 for normal rows and -1 for alarms at the detector's false-alarm rate."""
+        return np.where(self.decision_function(X) < 0, -1, 1)
+
+    def _score_table(self, table: pa.Table | pa.RecordBatch, tally: Tally) -> NDArray[np.float64]:
+        parts = [self._score(X) for X in self._chunks(table, tally)]
+        return np.concatenate(parts) if parts else np.empty(0)
+
+    def _prepare(self, table: pa.Table | pa.RecordBatch) -> NDArray[np.float32]:
+        parts = list(self._chunks(table, Tally()))
+        return np.concatenate(parts) if parts else np.empty((0, len(self.preparer_.names)), dtype=np.float32)
+
+    def _chunks(self, table: pa.Table | pa.RecordBatch, tally: Tally) -> Iterator[NDArray[np.float32]]:
+        for start in range(0, table.num_rows, _CHUNK):
+            yield self.preparer_.transform(table.slice(start, _CHUNK), tally)
+
+    # ---- reading ----------------------------------------------------------------------------------------------------
+
+    @property
+    def known_classes(self) -> list[str]:
+        """The anomaly classes the detector was trained on."""
+        check_is_fitted(self)
+        return sorted(self.training_report_["known_classes"])
+
+    def _read(self, X: Any, *, reset: bool) -> tuple[pa.Table, bool]:
+        """A table from whatever the user has; arrays go through scikit-learn's own checks."""
+        if isinstance(X, pa.Table | pa.RecordBatch) or hasattr(X, "columns"):
+            table, named = as_table(X)
+            if table.num_rows == 0 and reset:
+                raise InputError("the table has no rows")
+            if reset:
+                self.n_features_in_ = table.num_columns
+                self.feature_names_in_ = np.asarray(table.column_names, dtype=object)
+            return table, named
+        array = validate_data(self, X, dtype="numeric", ensure_all_finite=False, reset=reset)
+        if reset and "feature_names_in_" in vars(self):
+            del self.feature_names_in_
+        return as_table(array)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+    # ---- the model file ---------------------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted detector to one file; ``unseen.load`` reads it.
+
+        Raises:
+            InputError: If the place cannot be written to.
+        """
+        check_is_fitted(self)
+        evidence, meta = self._evidence_state()
+        calibration, summary = self.calibrator_.state()
+        manifest = {
+            "detector": type(self).__name__,
+            "parameters": {name: _jsonable(value) for name, value in self.get_params(deep=False).items()},
+            "schema": self.schema_.model_dump(mode="json"),
+            "preparation": self.preparer_.model_dump(mode="json"),
+            "calibration": {**summary, "smallest_rate": self.calibrator_.smallest_rate},
+            "training": self.training_report_,
+            "provenance": self.provenance_,
+            "evidence": meta,
+        }
+        tensors = {f"evidence/{name}": array for name, array in evidence.items()}
+        tensors |= {f"calibration/{name}": array for name, array in calibration.items()}
+        write_artifact(path, manifest, tensors)
+
+    @classmethod
+    def _restore(cls, manifest: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Self:
+        """Rebuild a fitted detector from a model file's parts."""
+        detector = cls(**cls._parameters(manifest["parameters"]))
+        detector.schema_ = Schema.model_validate(manifest["schema"])
+        detector.preparer_ = Preparer.model_validate(manifest["preparation"])
+        detector.calibrator_ = ConformalCalibrator.from_state(_under("calibration/", tensors), manifest["calibration"])
+        detector.training_report_ = dict(manifest["training"])
+        detector.provenance_ = dict(manifest["provenance"])
+        detector.n_features_in_ = len(detector.schema_.columns) + len(detector.schema_.ignored)
+        if detector.schema_.named:
+            detector.feature_names_in_ = np.asarray(detector.schema_.names, dtype=object)
+        detector._restore_evidence(_under("evidence/", tensors), manifest["evidence"])
+        return detector
+
+    @classmethod
+    def _parameters(cls, stored: Mapping[str, Any]) -> dict[str, Any]:
+        """Constructor arguments from their stored form."""
+        unknown = sorted(set(stored) - set(cls._get_param_names()))
+        if unknown:
+            raise ArtifactError(f"the model holds parameters this release does not know: {', '.join(unknown)}")
+        return {name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()}
+
+
+def _seed(random_state: Any) -> int:
+    """An integer seed; ``None`` draws a fresh one, a generator is drawn from."""
+    if random_state is None:
+        return int(np.random.default_rng().integers(2**31))
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(2**31))
+    if isinstance(random_state, bool) or not isinstance(random_state, int | np.integer) or random_state < 0:
+        raise InputError(f"random_state={random_state!r} must be an integer that is not negative, or None")
+    return int(random_state)
+
+
+def _counts(rows: TrainingRows) -> dict[str, Any]:
+    parts = {
+        part: {
+            "normal": int(np.count_nonzero(rows.of(part, anomalous=False))),
+            "known": int(np.count_nonzero(rows.of(part, anomalous=True))),
+        }
+        for part in ("fit", "validation", "calibration")
+    }
+    return {"rows": parts, "known_classes": rows.known_classes, "conflicts": rows.conflicts}
+
+
+def _jsonable(value: Any) -> Any:
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    if isinstance(value, np.random.RandomState):
+        return None
+    if isinstance(value, np.generic):
+        return value.item()
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _under(prefix: str, tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return {name.removeprefix(prefix): array for name, array in tensors.items() if name.startswith(prefix)}

@@ -1,0 +1,66 @@
+"""The presets of :class:`~unseen.LatentSculptor`, as data."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from unseen.evidence import SculptedRecipe
+from unseen.nn.sculpt import FlowSettings, SculptSettings
+
+__all__ = ["RECIPES", "SculptorRecipe"]
+
+
+class SculptorRecipe(BaseModel):
+    """A whole sculptor: preparation, the recipe of each member, their number, and how their scores become one.
+
+    Arguments:
+        preparation: A preset of :mod:`unseen.prepare`.
+        member: The recipe of each encoder and flow.
+        members: How many are trained, with different seeds.
+        fusion: ``"triage-first"``, the published rule, for one member; or ``"sum"``, the weighted sum of all -log p.
+        triage_weight: The weight of a triage score in the sum; a density score weighs 1.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    preparation: Literal["signed-log", "paper"]
+    member: SculptedRecipe
+    members: int = Field(default=1, ge=1)
+    fusion: Literal["triage-first", "sum"]
+    triage_weight: float = Field(default=1.0, ge=0.0)
+
+
+RECIPES: dict[str, SculptorRecipe] = {
+    # arXiv 2512.22179 to the letter; see SculptSettings and FlowSettings for its constants.
+    "paper": SculptorRecipe(preparation="paper", member=SculptedRecipe(), fusion="triage-first"),
+    "fast": SculptorRecipe(
+        preparation="signed-log",
+        member=SculptedRecipe(
+            sculpt=SculptSettings(
+                encoder={"kind": "mlp", "hidden": [128, 128], "latent": 32},
+                loss="binary",
+                alpha=0.5,
+                margin=5.0**0.5,
+                distance="plain",
+                power=2,
+                learning_rate=1e-3,
+                schedule="one-cycle",
+                keep="last",
+            ),
+            flow=FlowSettings(
+                transforms=3, hidden=(64,), log_scale="softclip", learning_rate=2e-3, schedule="one-cycle"
+            ),
+            balance="square-root",
+            encoder_steps=600,
+            flow_steps=600,
+            latent_directions=16,
+            row_directions=16,
+            triage="distance",
+        ),
+        members=3,
+        fusion="sum",
+        triage_weight=0.75,
+    ),
+}

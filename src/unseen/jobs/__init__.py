@@ -1,0 +1,1 @@
+"""Work from file to file: what the commands do, callable from Python."""

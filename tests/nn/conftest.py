@@ -1,0 +1,33 @@
+"""Shared by the tests of networks: one thread, so that bits are comparable, and real rows prepared by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from slices import Rows, cicids_slice
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def _global_rng_is_untouched() -> Iterator[None]:
+    before = torch.random.get_rng_state()
+    yield
+    after = torch.random.get_rng_state()
+    torch.random.set_rng_state(before)
+    assert torch.equal(before, after), "the test, or the code under it, drew from torch's global generator"
+
+
+@pytest.fixture(scope="session")
+def traffic(data_dir: Path) -> Rows:
+    """A slice of CIC-IDS-2017: normals and known attack classes, signed log and standardised by hand."""
+    return cicids_slice(data_dir)
