@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import os
 import zipfile
 from collections.abc import Mapping
@@ -42,11 +43,15 @@ def write_artifact(
 
     Raises:
         InputError: If the place cannot be written to.
+        ArtifactError: If the manifest holds what JSON has no form for.
     """
     from safetensors.numpy import save
 
     head = {"format": "unseen", "format_version": FORMAT_VERSION, "written_by": f"unseen {__version__}"}
-    text = json.dumps({**head, **manifest}, indent=1, ensure_ascii=False, allow_nan=False).encode()
+    try:
+        text = json.dumps({**head, **manifest}, indent=1, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError as error:
+        raise ArtifactError(f"{path}: not written, the model holds numbers that are not finite ({error})") from error
     blob = save({name: np.ascontiguousarray(value) for name, value in tensors.items()})
     sums = "".join(f"{_sha256(data)}  {name}\n" for name, data in ((_MANIFEST, text), (_TENSORS, blob)))
     buffer = io.BytesIO()
@@ -73,16 +78,25 @@ def read_artifact(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[st
         if f"{_sha256(members[name])}  {name}\n" not in sums:
             raise ArtifactError(f"{path}: {name} was altered or damaged (its digest differs); take a fresh copy")
     try:
-        manifest = json.loads(members[_MANIFEST])
+        manifest = json.loads(members[_MANIFEST], parse_constant=_refuse_number, parse_float=_finite)
         version = manifest["format_version"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ArtifactError(f"{path} is no Unseen model: its manifest cannot be read") from error
-    if not isinstance(version, int) or version > FORMAT_VERSION:
+    if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version <= FORMAT_VERSION:
         raise ArtifactError(
-            f"{path} has format version {version}, written by {manifest.get('written_by', 'a later release')}; "
+            f"{path} has format version {version!r}, written by {manifest.get('written_by', 'a later release')}; "
             f"this is unseen {__version__}, which reads up to {FORMAT_VERSION}: pip install --upgrade unseen"
         )
     return manifest, _tensors(path, members[_TENSORS])
+
+
+def _refuse_number(text: str) -> float:
+    raise ValueError(f"{text} is no number a model holds")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _refuse_number(text)
 
 
 def _members(path: Path) -> dict[str, bytes]:

@@ -135,6 +135,9 @@ def resolve_normal(labels: Sequence[str], normal: str | int | None) -> str:
             return found[0]
         if found:
             raise InputError(
-                f"several labels could be the normal class: {shorten(found)}; name one: normal={found[0]!r}"
+                f"several labels could be the normal class: {shorten(found)}; "
+                f"name one: normal={found[0]!r} (--normal {found[0]!r})"
             )
-    raise InputError(f"which label is the normal class? The labels are {shorten(labels)}; name it: normal=…")
+    raise InputError(
+        f"which label is the normal class? The labels are {shorten(labels)}; name it: normal=… (--normal …)"
+    )

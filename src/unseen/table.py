@@ -220,7 +220,9 @@ def category_values(column: pa.Array | pa.ChunkedArray) -> pa.DictionaryArray:
         if pc.all(pc.or_(pc.and_(whole, small), pc.is_null(column, nan_is_null=True))).as_py():
             column = pc.cast(pc.if_else(pc.is_null(column, nan_is_null=True), None, column), pa.int64())
     text = column if _is_text(column.type) else pc.cast(column, pa.string())
-    return pc.utf8_trim_whitespace(pc.cast(text, pa.string())).dictionary_encode()
+    text = pc.utf8_trim_whitespace(pc.cast(text, pa.string()))
+    # A blank cell is missing, as it is in a CSV file.
+    return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text).dictionary_encode()
 
 
 def as_labels(y: Any, rows: int) -> NDArray[np.str_]:

@@ -12,7 +12,7 @@ import pytest
 from tests.detectors.conftest import HIDDEN, Fitted, small_sculptor
 
 from unseen.detectors import LatentSculptor
-from unseen.errors import ArtifactError
+from unseen.errors import ArtifactError, InputError
 from unseen.evidence.balance import balanced_rows, synthetic_negatives
 from unseen.metrics import auroc
 from unseen.nn.flows import masked_autoregressive_flow
@@ -78,6 +78,29 @@ def test_the_paper_preset_has_the_published_networks_and_rule(fitted: Fitted) ->
         np.testing.assert_array_equal(
             np.argsort(scores[rows], kind="stable"), np.argsort(raw[rows, view], kind="stable")
         )
+
+
+def test_the_published_rule_is_triage_or_a_percentile_of_the_training_density(fitted: Fitted) -> None:
+    d = fitted.detector
+    assert isinstance(d, LatentSculptor)
+    if d.get_params()["preset"] != "paper":
+        with pytest.raises(InputError, match="preset='paper'"):
+            d.published_alarm(fitted.X)
+        return
+    triage, density = d.members_[0].score(d._prepare(fitted.X)).T
+    for percentile in (90, 95, 99):
+        expected = (triage > 0) | (density > d.percentiles_[percentile])
+        np.testing.assert_array_equal(d.published_alarm(fitted.X, percentile=percentile), expected)
+    with pytest.raises(InputError, match="90 to 99"):
+        d.published_alarm(fitted.X, percentile=50)
+
+
+def test_changed_parameters_do_not_change_a_fitted_model(lab: tuple[pa.Table, np.ndarray]) -> None:
+    X, y = lab[0].slice(0, 600), lab[1][:600]
+    d = small_sculptor("fast", encoder_epochs=2, flow_epochs=2).fit(X, np.where(y == "benign", y, "attack"))
+    before = d.anomaly_score(X)
+    d.set_params(preset="paper", members=1)
+    np.testing.assert_array_equal(d.anomaly_score(X), before)
 
 
 def test_the_paper_constants_are_the_published_ones() -> None:

@@ -14,20 +14,17 @@ def main(arguments: list[str] | None = None) -> None:
     Arguments:
         arguments: The command's words; those of the process by default.
     """
-    from unseen.cli.app import app
-    from unseen.errors import UnseenError
-
     try:
-        app(args=arguments, prog_name="unseen")
-    except UnseenError as error:
-        from unseen.cli.output import complain
+        from unseen.cli.run import run
 
-        complain(str(error))
-        sys.exit(error.exit_code)
+        code = run(arguments)
+        # What is still buffered may find that the reader of our output has gone.
+        sys.stdout.flush()
     except KeyboardInterrupt:
         sys.stderr.write("stopped; nothing half-written is left\n")
-        sys.exit(130)
+        code = 130
     except BrokenPipeError:
-        # The reader of our output went away, as `head` does. Python would complain once more while closing it.
+        # The reader went away, as `head` does. Python would complain once more while closing the stream.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        code = 0
+    sys.exit(code)

@@ -29,10 +29,10 @@ def list_sets(json: Json = False) -> None:
     if json:
         output.print_json([entry.model_dump(mode="json") for entry in known])
         return
-    typer.echo(f"Data folder: {data_folder()} (set UNSEEN_DATA_DIR to change it)")
+    output.say(f"Data folder: {data_folder()} (set UNSEEN_DATA_DIR to change it)")
     for entry in known:
         here = f"here: {entry.path}" if entry.path else f"to get it: {entry.obtain}"
-        typer.echo(
+        output.say(
             f"\n{entry.name}: {entry.title}\n"
             f"  {entry.rows:,} rows, {entry.features} features, {entry.classes} classes, normal: {entry.normal}\n"
             f"  {here}\n  terms: {entry.terms}\n  cite: {entry.citation}"
@@ -95,11 +95,11 @@ def _print_report(report: AddReport, *, json: bool, quiet: bool) -> None:
         (report.label_conflicts, "feature vectors carry more than one label"),
     ):
         if count is not None:
-            typer.echo(f"{count:,} {what}")
+            output.say(f"{count:,} {what}")
     for line in report.differences:
-        typer.echo(f"differs from the catalog: {line}")
+        output.say(f"differs from the catalog: {line}")
     known = entry(report.name)
     ignore = f' --ignore "{",".join(known.metadata)}"' if known.metadata else ""
-    typer.echo(
+    output.say(
         f'next: unseen fit {report.path} --label "{known.label}" --normal "{known.normal}"{ignore} --out m.unseen'
     )

@@ -29,7 +29,7 @@ def demo(
     if json:
         output.print_json({**asdict(report), "evaluation": report.evaluation.model_dump()})
         return
-    typer.echo(
+    output.say(
         f"Real flows between our own hosts: {report.rows['training']:,} to train on, {report.rows['test']:,} of other\n"
         "times and attack runs to test on. Training never saw these families:\n"
         f"{', '.join(report.hidden)}."
@@ -38,5 +38,5 @@ def demo(
     rows = {c.name: c.rows for c in report.evaluation.classes}
     worst = [f"{name} ({count})" for name, count in report.twins.items() if count > rows[name] / 4]
     if worst:
-        typer.echo(f"Attack flows that equal a benign flow in every feature, over all rows:\n{', '.join(worst)}.")
-    typer.echo(f"Fitted in {report.fit_seconds:.1f} s, scored in {report.score_seconds:.1f} s. Next: unseen fit --help")
+        output.say(f"Attack flows that equal a benign flow in every feature, over all rows:\n{', '.join(worst)}.")
+    output.say(f"Fitted in {report.fit_seconds:.1f} s, scored in {report.score_seconds:.1f} s. Next: unseen fit --help")

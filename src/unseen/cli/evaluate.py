@@ -41,7 +41,7 @@ def evaluate(
         output.print_json(result.model_dump())
         return
     left = f", {result.left_out:,} training rows left out" if result.left_out else ""
-    typer.echo(f"{result.rows:,} rows evaluated{left}")
+    output.say(f"{result.rows:,} rows evaluated{left}")
     print_evaluation(result)
 
 
@@ -62,7 +62,7 @@ def print_evaluation(result: Evaluation) -> None:
         alarms.add_row(output.percent(float(asked)), "refused:", "", "", reason)
     output.print_table(alarms)
     if not all(rate.within for rate in result.rates):
-        typer.echo("outside: these normals differ from the calibration's (docs/calibration.md)\n")
+        output.say("outside: these normals differ from the calibration's (docs/calibration.md)\n")
     shown = [f"{r.rate:g}" for r in result.rates if r.rate >= 0.01]
     headings = [f"caught at {output.percent(float(rate), 0)} (95 %)" for rate in shown]
     for kind, known in (("unseen", False), ("known", True)):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +29,9 @@ def fit(
     split_by: Annotated[
         str | None, typer.Option(help="A column (day, host, recording) whose equal values stay in one part.")
     ] = None,
+    split_time: Annotated[
+        str | None, typer.Option(help="A column of times; each of about 100 consecutive blocks stays in one part.")
+    ] = None,
     encoder_epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of the encoder; the preset's own.")] = None,
     flow_epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of the flow; the preset's own.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seeds the split and the training.")] = 0,
@@ -40,7 +46,7 @@ def fit(
     from unseen.cli import output
     from unseen.jobs.fit import fit_file
 
-    with output.training_progress(quiet=quiet) as progress:
+    with _interruptible(out), output.training_progress(quiet=quiet) as progress:
         report = fit_file(
             data,
             out=out,
@@ -52,6 +58,7 @@ def fit(
             detector=detector,
             seed=seed,
             split_by=split_by,
+            split_time=split_time,
             resume=resume,
             progress=progress,
             preset=preset,
@@ -62,7 +69,7 @@ def fit(
     fitted = report.detector
     telling = [
         f"column {name!r} alone tells normal rows from anomalies ({output.percent(accuracy)} balanced accuracy); "
-        f"if it is no property of the traffic, leave it out: --ignore {name!r}"
+        f"if it is no property of what you watch, leave it out: --ignore {name!r}"
         for name, accuracy in list(report.telling.items())[:5]
     ]
     output.notes([*report.notes, *telling], quiet=quiet)
@@ -72,7 +79,7 @@ def fit(
                 "model": str(out),
                 "counts": report.counts,
                 "training": fitted.training_report_,
-                "notes": report.notes,
+                "notes": list(report.notes),
                 "telling_columns": report.telling,
             }
         )
@@ -83,7 +90,21 @@ def fit(
         shown = f"{name} (normal)" if name == fitted.schema_.normal else name
         table.add_row(shown, *(f"{counts.get(name, 0):,}" for counts in report.counts.values()))
     output.print_table(table)
-    typer.echo(
+    output.say(
         f"{len(fitted.schema_.columns)} feature columns, {len(fitted.preparer_.names)} prepared; "
         f"{fitted.calibrator_.rows:,} calibration rows: rates from {fitted.calibrator_.smallest_rate:.2g} up"
     )
+
+
+@contextmanager
+def _interruptible(out: Path) -> Iterator[None]:
+    """Say after Ctrl-C what a later --resume can go on from."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        from unseen.jobs.places import Checkpoints
+
+        checkpoints = Checkpoints(out)
+        if checkpoints.exist():
+            sys.stderr.write(f"{checkpoints.folder} is kept: the same command with --resume goes on from there\n")
+        raise

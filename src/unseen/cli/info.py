@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import typer
+from collections.abc import Mapping
+from typing import Any
 
 from unseen.cli.options import Json, Model
 
@@ -13,30 +14,44 @@ def info(model: Model, json: Json = False) -> None:
     """Say what is in a model file: data, columns, training, calibration."""
     from unseen.artifact import read_artifact
     from unseen.cli import output
+    from unseen.errors import ArtifactError
 
     manifest, tensors = read_artifact(model)
     size = sum(array.nbytes for array in tensors.values())
     if json:
         output.print_json({**manifest, "tensor_bytes": size})
         return
-    schema, calibration = manifest["schema"], manifest["calibration"]
-    split = manifest["provenance"].get("split", {})
-    lines = {
-        "detector": manifest["detector"],
-        "written by": f"{manifest['written_by']}, format {manifest['format_version']}",
-        "parameters": ", ".join(f"{k}={v!r}" for k, v in manifest["parameters"].items() if v is not None),
-        "trained on": ", ".join(manifest["provenance"].get("files", ["a table in Python"])),
-        "features": f"{len(schema['columns'])} columns, {len(manifest['preparation']['dropped'])} of them dropped",
-        "label": f"{schema['label'] or 'none'}, normal class {schema['normal'] or 'all rows'}",
-        "ignored": ", ".join(schema["ignored"]) or "none",
-        "known classes": ", ".join(f"{k} ({n:,})" for k, n in manifest["training"]["known_classes"].items()) or "none",
-        "hidden": ", ".join(split.get("hidden", [])) or "none",
-        "calibration": f"{calibration['rows']:,} normal rows, rates from {calibration['smallest_rate']:.2g}",
-        "tensors": f"{len(tensors)}, {size / 1e6:.1f} MB",
-    }
+    try:
+        lines = {**_summary(manifest), "tensors": f"{len(tensors)}, {size / 1e6:.1f} MB"}
+        columns = [f"{column['name']} ({column['kind']})" for column in manifest["schema"]["columns"]]
+        dropped = [f"{name} ({reason})" for name, reason in manifest["preparation"]["dropped"].items()]
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise ArtifactError(f"{model} is damaged: its manifest lacks what every model has ({error!r})") from error
     table = output.table("", str(model))
     table.columns[1].justify = "left"
     for name, value in lines.items():
-        table.add_row(name, str(value))
+        table.add_row(name, value)
     output.print_table(table)
-    typer.echo("columns: " + ", ".join(f"{c['name']} ({c['kind']})" for c in schema["columns"]))
+    output.say("columns: " + ", ".join(columns))
+    if dropped:
+        output.say("dropped: " + ", ".join(dropped))
+
+
+def _summary(manifest: Mapping[str, Any]) -> dict[str, str]:
+    schema, calibration, provenance = manifest["schema"], manifest["calibration"], manifest["provenance"]
+    split, dropped = provenance.get("split", {}), manifest["preparation"]["dropped"]
+    together = split.get("time") or split.get("by")
+    known = manifest["training"]["known_classes"]
+    return {
+        "detector": str(manifest["detector"]),
+        "written by": f"{manifest['written_by']}, format {manifest['format_version']}",
+        "parameters": ", ".join(f"{k}={v!r}" for k, v in manifest["parameters"].items() if v not in (None, [])),
+        "trained on": ", ".join(provenance.get("files", ["a table in Python"])),
+        "kept for the test": f"by a hash of {'each row' if together is None else repr(together)}" if split else "none",
+        "features": f"{len(schema['columns'])} columns, {len(dropped)} of them dropped",
+        "label": f"{schema['label'] or 'none'}, normal class {schema['normal'] or 'all rows'}",
+        "ignored": ", ".join(schema["ignored"]) or "none",
+        "known classes": ", ".join(f"{name} ({rows:,})" for name, rows in known.items()) or "none",
+        "hidden": ", ".join(split.get("hidden", [])) or "none",
+        "calibration": f"{calibration['rows']:,} normal rows, rates from {calibration['smallest_rate']:.2g}",
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +19,18 @@ Rate = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a machine.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes.")]
 
+# A quoted name, in which "" is a quote, or anything up to the next comma.
+_NAME = re.compile(r'\s*(?:"((?:[^"]|"")*)"\s*(?=,|$)|([^,]*))(?:,|$)')
+
 
 def names(text: str) -> tuple[str, ...]:
-    """Names from a comma-separated option."""
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+    """Names from a comma-separated option; a name with a comma or outer spaces stands in double quotes.
+
+    Example:
+        >>> names('Bot, "Web, SQL" ,DoS')
+        ('Bot', 'Web, SQL', 'DoS')
+    """
+    found = []
+    for quoted, bare in _NAME.findall(text):
+        found.append(quoted.replace('""', '"') or bare.strip())
+    return tuple(dict.fromkeys(name for name in found if name))

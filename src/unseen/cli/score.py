@@ -24,8 +24,10 @@ def score(
     """Score every row of a table: anomaly score, p-value, and alarm at a false-alarm rate."""
     from unseen.cli import output
     from unseen.detectors import load
+    from unseen.jobs.places import refuse_overwrite
     from unseen.jobs.score import score_file
 
+    refuse_overwrite(out, [model])
     detector = load(model)
     with output.row_progress("scoring", None, quiet=quiet) as progress:
         report = score_file(detector, data, out=out, false_alarm_rate=false_alarm_rate, progress=progress)
@@ -33,7 +35,7 @@ def score(
     if json:
         output.print_json({"out": str(out), **asdict(report)})
         return
-    typer.echo(
+    output.say(
         f"{report.rows:,} rows, {report.alarms:,} alarms ({output.percent(report.alarms / max(report.rows, 1), 2)}) "
         f"at a false-alarm rate of {report.false_alarm_rate:g}: {out}"
     )

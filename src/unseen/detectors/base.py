@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from abc import abstractmethod
@@ -17,9 +18,11 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from unseen.artifact import write_artifact
+from unseen.atomic import os_words
 from unseen.calibrate import ConformalCalibrator
+from unseen.calibrate.checks import check_rate
 from unseen.detectors.rows import TrainingRows, training_rows
-from unseen.errors import ArtifactError, InputError, UnseenWarning
+from unseen.errors import ArtifactError, InputError, SchemaError, UnseenWarning
 from unseen.prepare import Preparer, PrepareSettings, Tally
 from unseen.schema import Schema
 from unseen.table import as_table, infer_schema, select
@@ -53,16 +56,29 @@ class TrainingContext:
     Attributes:
         seed: Seeds everything random.
         checkpoint: A folder for one checkpoint an epoch, or ``None``.
-        resume: Whether to go on from the checkpoint.
+        resume: Whether to go on from the checkpoint; one of other rows or settings is then refused.
         progress: Called with the training's progress, or ``None``.
-        fingerprint: Digest of data and parameters; a checkpoint of another one is refused.
     """
 
     seed: int
     checkpoint: Path | None = None
     resume: bool = False
     progress: Callable[..., None] | None = None
-    fingerprint: str = ""
+
+    def folder(self, name: str) -> Path | None:
+        """A folder in the checkpoint's for one of several trainings, made where it is missing.
+
+        Raises:
+            InputError: If it cannot be made.
+        """
+        if self.checkpoint is None:
+            return None
+        made = self.checkpoint / name
+        try:
+            made.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{made}: no folder for checkpoints can be made there, {os_words(error)}") from error
+        return made
 
 
 @dataclass(frozen=True)
@@ -128,6 +144,15 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
 
     # ---- fitting ----------------------------------------------------------------------------------------------------
 
+    def check_parameters(self) -> None:
+        """Refuse parameters that cannot be used; ``fit`` asks this first.
+
+        Raises:
+            InputError: For a parameter that cannot be used, with its name.
+        """
+        check_rate(self.false_alarm_rate)
+        self._check_parameters()
+
     def fit(
         self,
         X: Any,
@@ -155,9 +180,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
         Raises:
             InputError: If rows, labels, columns or parameters cannot be used.
         """
-        self._check_parameters()
-        if not 0.0 < self.false_alarm_rate < 1.0:
-            raise InputError(f"false_alarm_rate={self.false_alarm_rate} must lie between 0 and 1, for example 0.01")
+        self.check_parameters()
         table, named = self._read(X, reset=True)
         schema = infer_schema(table.schema, ignore=self.ignore, categorical=self.categorical, named=named)
         seed = _seed(self.random_state)
@@ -175,7 +198,6 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
             checkpoint=None if checkpoint is None else Path(checkpoint),
             resume=resume,
             progress=progress,
-            fingerprint=f"{type(self).__name__} {rows.digest} {sorted(self.get_params(deep=False).items(), key=str)}",
         )
         self.training_report_ = {**_counts(rows), **self._fit_evidence(data, context)}
         self.calibrator_ = ConformalCalibrator.fit(self._score(data.of("calibration", anomalous=False)))
@@ -276,7 +298,12 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
 
     def _chunks(self, table: pa.Table | pa.RecordBatch, tally: Tally) -> Iterator[NDArray[np.float32]]:
         for start in range(0, table.num_rows, _CHUNK):
-            yield self.preparer_.transform(table.slice(start, _CHUNK), tally)
+            try:
+                yield self.preparer_.transform(table.slice(start, _CHUNK), tally)
+            except SchemaError as error:
+                if not start:
+                    raise
+                raise SchemaError(f"{error} (rows counted after the first {start:,})") from error
 
     # ---- reading ----------------------------------------------------------------------------------------------------
 
@@ -323,7 +350,8 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
             "schema": self.schema_.model_dump(mode="json"),
             "preparation": self.preparer_.model_dump(mode="json"),
             "calibration": {**summary, "smallest_rate": self.calibrator_.smallest_rate},
-            "training": self.training_report_,
+            # A loss that diverged is a number in Python and none in JSON.
+            "training": _without_infinities(self.training_report_),
             "provenance": self.provenance_,
             "evidence": meta,
         }
@@ -335,8 +363,10 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
     def _restore(cls, manifest: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Self:
         """Rebuild a fitted detector from a model file's parts."""
         detector = cls(**cls._parameters(manifest["parameters"]))
+        detector.check_parameters()
         detector.schema_ = Schema.model_validate(manifest["schema"])
         detector.preparer_ = Preparer.model_validate(manifest["preparation"])
+        detector.preparer_.check_schema(detector.schema_)
         detector.calibrator_ = ConformalCalibrator.from_state(_under("calibration/", tensors), manifest["calibration"])
         detector.training_report_ = dict(manifest["training"])
         detector.provenance_ = dict(manifest["provenance"])
@@ -385,6 +415,14 @@ def _jsonable(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     return list(value) if isinstance(value, tuple) else value
+
+
+def _without_infinities(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _without_infinities(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_infinities(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _under(prefix: str, tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

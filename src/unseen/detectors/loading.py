@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from unseen.artifact import read_artifact
 from unseen.detectors.base import Detector
 from unseen.errors import ArtifactError
+from unseen.sources.guard import first_line
 
 __all__ = ["load"]
 
@@ -32,6 +33,17 @@ def load(path: str | os.PathLike[str]) -> Detector:
         raise ArtifactError(f"{path} holds a detector {name!r} that this release does not know; upgrade unseen")
     try:
         return cls._restore(manifest, tensors)
-    except (ValidationError, KeyError, TypeError, AttributeError) as error:
-        first = str(error).splitlines()[0]
-        raise ArtifactError(f"{path} is damaged: its manifest does not describe a {name} ({first})") from error
+    except ArtifactError as error:
+        raise ArtifactError(f"{path}: {error}") from error
+    except (
+        ValidationError,
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise ArtifactError(
+            f"{path} is damaged: its manifest does not describe a {name} ({type(error).__name__}: {first_line(error)})"
+        ) from error

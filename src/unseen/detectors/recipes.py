@@ -45,6 +45,7 @@ RECIPES: dict[str, SculptorRecipe] = {
                 margin=5.0**0.5,
                 distance="plain",
                 power=2,
+                noise=0.05,
                 learning_rate=1e-3,
                 schedule="one-cycle",
                 keep="last",
@@ -53,8 +54,8 @@ RECIPES: dict[str, SculptorRecipe] = {
                 transforms=3, hidden=(64,), log_scale="softclip", learning_rate=2e-3, schedule="one-cycle"
             ),
             balance="square-root",
-            encoder_steps=600,
-            flow_steps=600,
+            encoder_steps=1000,
+            flow_steps=800,
             latent_directions=16,
             row_directions=16,
             triage="distance",

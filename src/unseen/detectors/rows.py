@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +35,6 @@ class TrainingRows:
         part: ``"fit"``, ``"validation"``, ``"calibration"`` or ``"left out"`` for each row.
         normal: The label of normal rows, if labels were given.
         conflicts: Known-anomaly rows left out because a normal row has the same values.
-        digest: A digest of the rows, their labels and their parts.
     """
 
     table: pa.Table
@@ -45,7 +43,6 @@ class TrainingRows:
     part: NDArray[np.str_]
     normal: str | None
     conflicts: int
-    digest: str
 
     def of(self, part: str, *, anomalous: bool) -> NDArray[np.bool_]:
         """The mask of one part's normal or anomalous rows."""
@@ -107,9 +104,6 @@ def training_rows(
     clean = anomalous & ~np.isin(hashes, hashes[~anomalous])
     if clean.any():
         part[clean] = _assign(hashes[clean], KNOWN_SHARES, None if groups is None else groups[clean])
-    digest = hashlib.sha256()
-    for array in (hashes, anomalous, part):
-        digest.update(array.tobytes())
     return TrainingRows(
         table=table,
         labels=labels,
@@ -117,7 +111,6 @@ def training_rows(
         part=part,
         normal=name,
         conflicts=int(np.count_nonzero(anomalous & ~clean)),
-        digest=digest.hexdigest(),
     )
 
 

@@ -20,6 +20,9 @@ __all__ = ["LatentSculptor"]
 # The largest float32 has a logarithm of 89: squeezed scores stay below this offset.
 _SQUEEZED = 100.0
 
+# The percentiles the paper reports thresholds for, and those between.
+PERCENTILES = tuple(range(90, 100))
+
 
 class LatentSculptor(Detector):
     """Sculpts a latent space in which normals are compact, and flags rows that fall off the normals' density there.
@@ -126,7 +129,8 @@ class LatentSculptor(Detector):
         return PRESETS[self.recipe.preparation]
 
     def _fit_evidence(self, data: Prepared, context: TrainingContext) -> dict[str, Any]:
-        recipe = self.recipe
+        # Scores follow the fitted recipe, whatever becomes of the parameters or, in later releases, of the preset.
+        recipe = self.recipe_ = self.recipe
         normals, validation = (data.of(part, anomalous=False) for part in ("fit", "validation"))
         self.members_ = [
             SculptedFlow.fit(
@@ -138,36 +142,54 @@ class LatentSculptor(Detector):
                 recipe.member,
                 seed=context.seed * 1000 + number,
                 name=f"{number + 1}/{recipe.members} " if recipe.members > 1 else "",
-                checkpoint=context.checkpoint,
+                checkpoint=context.folder(f"member-{number + 1}"),
                 resume=context.resume,
                 progress=context.progress,
             )
             for number in range(recipe.members)
         ]
         if recipe.fusion == "triage-first":
-            density = self.members_[0].score(validation)[:, 1]
-            self.highest_density_ = float(density.max())
             self.maps_: list[EvidenceMap] = []
-            fitted = self.members_[0].score(normals)
-            triaged = float(np.mean(fitted[:, 0] > 0))
-            percentiles = {f"P{p}": float(np.percentile(fitted[:, 1], p)) for p in range(90, 100)}
-            rule = {"triaged_normals": triaged, "density_percentiles": percentiles}
+            self.highest_density_ = float(self.members_[0].score(validation)[:, 1].max())
+            density = self.members_[0].score(normals)[:, 1]
+            self.percentiles_ = {p: float(np.percentile(density, p)) for p in PERCENTILES}
         else:
             columns = np.column_stack([member.score(validation) for member in self.members_])
             self.maps_ = [EvidenceMap.fit(column) for column in columns.T]
-            rule = {}
-        return {
-            "members": [member.report for member in self.members_],
-            "messages": _messages(self.members_),
-            **({"published_rule": rule} if rule else {}),
-        }
+        return {"members": [member.report for member in self.members_], "messages": _messages(self.members_)}
+
+    def published_alarm(self, X: Any, *, percentile: int = 95) -> NDArray[np.bool_]:
+        """Alarms by the published, uncalibrated rule: triaged, or rarer than a percentile of the training normals.
+
+        Triage adds its own false alarms, so a percentile of 95 gives more than 5 % of them (about 10 % in the paper);
+        ``alarm`` calibrates both together.
+
+        Arguments:
+            X: A table with the fitted columns.
+            percentile: Of the training normals' negative log-likelihoods, 90 to 99.
+
+        Returns:
+            Alarms, shape (rows,).
+
+        Raises:
+            InputError: If the detector was not fitted with the preset ``"paper"``, or for another percentile.
+        """
+        scores = self.anomaly_score(X)
+        if self.recipe_.fusion != "triage-first":
+            raise InputError("the published rule belongs to preset='paper'; use alarm(X, false_alarm_rate=…)")
+        if percentile not in self.percentiles_:
+            raise InputError(
+                f"percentile={percentile} must be a whole number from {PERCENTILES[0]} to {PERCENTILES[-1]}"
+            )
+        # Triaged rows score above every density, so one comparison covers both halves of the rule.
+        return np.asarray(scores > self._squeeze(np.array([self.percentiles_[percentile]]))[0])
 
     def _score(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         raw = np.column_stack([member.score(X) for member in self.members_])
-        if self.recipe.fusion == "triage-first":
+        if self.recipe_.fusion == "triage-first":
             return self._triage_first(raw)
         evidence = np.column_stack([to_p(column) for to_p, column in zip(self.maps_, raw.T, strict=True)])
-        weights = np.tile([self.recipe.triage_weight, 1.0], len(self.members_))
+        weights = np.tile([self.recipe_.triage_weight, 1.0], len(self.members_))
         return np.asarray(fuse(evidence, "fisher", weights=weights) / weights.sum())
 
     def _triage_first(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -177,39 +199,45 @@ class LatentSculptor(Detector):
         bounds it, so a fixed offset separates the two kinds of rows whatever else is in the batch.
         """
         triage, density = raw.T
-        excess = np.maximum(density - self.highest_density_, 0.0)
-        squeezed = np.minimum(density, self.highest_density_) + np.log1p(excess)
         above = self.highest_density_ + _SQUEEZED + np.log1p(np.maximum(triage, 0.0))
-        return np.asarray(np.where(triage > 0, above, squeezed))
+        return np.asarray(np.where(triage > 0, above, self._squeeze(density)))
+
+    def _squeeze(self, density: NDArray[np.float64]) -> NDArray[np.float64]:
+        excess = np.maximum(density - self.highest_density_, 0.0)
+        return np.asarray(np.minimum(density, self.highest_density_) + np.log1p(excess))
 
     def _evidence_state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         arrays: dict[str, NDArray[Any]] = {}
         members, maps = [], []
         for number, member in enumerate(self.members_):
-            part, meta = member.state()
+            part, described = member.state()
             arrays |= {f"member{number}/{name}": array for name, array in part.items()}
-            members.append(meta)
+            members.append(described)
         for number, evidence_map in enumerate(self.maps_):
-            part, meta = evidence_map.state()
+            part, described = evidence_map.state()
             arrays |= {f"map{number}/{name}": array for name, array in part.items()}
-            maps.append(meta)
-        meta = {"members": members, "maps": maps}
+            maps.append(described)
+        meta: dict[str, Any] = {"recipe": self.recipe_.model_dump(mode="json"), "members": members, "maps": maps}
         if not self.maps_:
             meta["highest_density"] = self.highest_density_
+            meta["percentiles"] = {str(p): value for p, value in self.percentiles_.items()}
         return arrays, meta
 
     def _restore_evidence(self, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> None:
         def under(prefix: str) -> dict[str, NDArray[Any]]:
             return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
 
+        self.recipe_ = SculptorRecipe.model_validate(meta["recipe"])
         self.members_ = [SculptedFlow.from_state(under(f"member{j}/"), m) for j, m in enumerate(meta["members"])]
         self.maps_ = [EvidenceMap.from_state(under(f"map{j}/"), m) for j, m in enumerate(meta["maps"])]
         features = {member.scorer.encoder.features for member in self.members_}
         views = sum(len(member.views) for member in self.members_)
-        if features != {len(self.preparer_.names)} or (self.maps_ and len(self.maps_) != views):
+        maps = 0 if self.recipe_.fusion == "triage-first" else views
+        if features != {len(self.preparer_.names)} or len(self.maps_) != maps:
             raise ArtifactError("the model's networks do not fit its preparation; save the model again")
         if not self.maps_:
             self.highest_density_ = float(meta["highest_density"])
+            self.percentiles_ = {int(p): float(value) for p, value in meta["percentiles"].items()}
 
     @classmethod
     def _parameters(cls, stored: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,8 +91,8 @@ class SculptedFlow:
             known_validation: Held-out known anomalies.
             recipe: The constants.
             seed: Seeds everything.
-            name: Put before the names of the stages in progress and checkpoints.
-            checkpoint: A folder for checkpoints.
+            name: Put before the names of the stages in progress.
+            checkpoint: A folder for checkpoints; it must exist, and is this member's alone.
             resume: Go on from them.
             progress: Called after every step.
 
@@ -122,7 +122,7 @@ class SculptedFlow:
             X_validation,
             mask_validation,
             stage_one,
-            checkpoint=None if checkpoint is None else checkpoint / f"{name}encoder.checkpoint",
+            checkpoint=None if checkpoint is None else checkpoint / "encoder.checkpoint",
             resume=resume,
             progress=_named(progress, name),
         )
@@ -133,7 +133,7 @@ class SculptedFlow:
             Z,
             Z_validation,
             stage_two,
-            checkpoint=None if checkpoint is None else checkpoint / f"{name}flow.checkpoint",
+            checkpoint=None if checkpoint is None else checkpoint / "flow.checkpoint",
             resume=resume,
             progress=_named(progress, name),
         )
@@ -183,6 +183,8 @@ class SculptedFlow:
             raise ArtifactError("the model's encoder or flow is missing; save the model again")
         if centroids.shape != (2, encoder.latent) or not np.isfinite(centroids).all():
             raise ArtifactError("the model's centroids are damaged; save the model again")
+        if meta["triage"] not in get_args(Triage):
+            raise ArtifactError(f"the model's triage score {meta['triage']!r} is unknown to this release")
         projections = [_restore_projection(under(name)) for name in _PROJECTIONS]
         scorer = SculptedScorer(encoder, flow, centroids, meta["triage"], *projections)
         try:

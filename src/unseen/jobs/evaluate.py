@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from unseen.calibrate import ConformalCalibrator
 from unseen.errors import InputError
+from unseen.jobs.places import located
 from unseen.jobs.split import RowSplit, labels_of
 from unseen.metrics import auroc, average_precision, f1_from_counts, recall_at, wilson_interval
 from unseen.nn.diagnostics import check_false_alarms
@@ -105,14 +106,15 @@ def evaluate_file(
     label = label or detector.schema_.label
     if label is None:
         raise InputError("the model was fitted without labels; name the label column: --label COLUMN")
-    source = open_source(data, text=[label, *detector.schema_.categories])
-    check_present(source.schema.names, [label], option="label")
-    detector.schema_.model_copy(update={"label": label}).check_names(source.schema.names)
     split = _split_of(detector, all_rows=all_rows)
+    by = [split.by] if split is not None and split.by is not None else []
+    source = open_source(data, text=[label, *detector.schema_.categories, *by])
+    check_present(source.schema.names, [label], option="label")
+    detector.schema_.check_names([name for name in source.schema.names if name != label])
     wanted = [*detector.schema_.names, label]
-    if split is not None and split.by is not None:
-        check_present(source.schema.names, [split.by], option="split-by")
-        wanted.append(split.by)
+    if split is not None and split.column is not None:
+        check_present(source.schema.names, [split.column], option=split.option)
+        wanted.append(split.column)
     is_test = None if split is None else split.begin(detector.schema_)
     scores: list[NDArray[np.float64]] = []
     labels: list[NDArray[np.str_]] = []
@@ -123,13 +125,16 @@ def evaluate_file(
         if is_test is not None:
             keep = is_test(batch, names)
             batch, names = batch.filter(keep), names[keep]
-        scored = detector.score_batch(batch.select(detector.schema_.names))
+        with located(sum(map(len, scores)), "evaluated rows"):
+            scored = detector.score_batch(batch.select(detector.schema_.names))
         total.merge(scored.tally)
         scores.append(scored.anomaly_score)
         labels.append(names)
         if progress is not None:
             progress(read)
     found = np.concatenate(labels)
+    if not found.size:
+        raise InputError(f"all {read:,} rows are training rows of this model; to use them all the same: --all-rows")
     wanted_normal = normal or detector.schema_.normal
     name = resolve_normal([str(value) for value in np.unique(found)], wanted_normal)
     result = evaluate_scores(
@@ -174,7 +179,7 @@ def evaluate_scores(
         fewest_for_mean: Classes with fewer rows do not count in means, unless all are that small.
 
     Raises:
-        InputError: If there is no normal row or no anomaly.
+        InputError: If there is no normal row.
     """
     normals = scores[labels == normal]
     classes = [str(name) for name in np.unique(labels) if name != normal]

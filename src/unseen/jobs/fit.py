@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import shutil
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,16 +14,16 @@ from numpy.typing import NDArray
 
 from unseen.atomic import check_writable
 from unseen.detectors import Detector, create
-from unseen.errors import InputError, UnseenWarning
+from unseen.errors import InputError, TrainingError, UnseenWarning
 from unseen.jobs.leaks import telling_columns
+from unseen.jobs.places import Checkpoints, refuse_overwrite
 from unseen.jobs.split import RowSplit, hidden_classes, labels_of
+from unseen.jobs.times import time_edges
 from unseen.schema import Schema, resolve_normal
 from unseen.sources import Source, open_source
-from unseen.table import check_present, infer_schema
+from unseen.table import category_values, check_present, infer_schema
 
 __all__ = ["FitReport", "fit_file"]
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -57,6 +55,7 @@ def fit_file(
     detector: str = "sculptor",
     seed: int = 0,
     split_by: str | None = None,
+    split_time: str | None = None,
     resume: bool = False,
     progress: Callable[..., None] | None = None,
     **parameters: Any,
@@ -77,60 +76,138 @@ def fit_file(
         detector: The detector's short name.
         seed: Seeds the split and the training.
         split_by: A column whose equal values stay in one part.
+        split_time: A column of times, cut into about 100 blocks of consecutive rows, each of which stays in one part.
         resume: Go on from the checkpoint an interrupted run left beside ``out``.
         progress: Called as training proceeds.
         parameters: Further constructor arguments of the detector.
 
     Raises:
         InputError: If the file, the columns, the labels or a parameter cannot be used.
+        ArtifactError: If the checkpoint to resume from belongs to other rows or parameters.
+        TrainingError: If the training diverges.
     """
+    fitted = create(detector, normal=normal, categorical=tuple(categorical), random_state=seed, **parameters)
+    fitted.check_parameters()
     check_writable(out)
-    source = open_source(data, text=[*([label] if label else []), *categorical, *([split_by] if split_by else [])])
-    if split_by is not None:
-        check_present(source.schema.names, [split_by], option="split-by")
-        ignore = [*ignore, split_by] if split_by not in ignore else ignore
-    schema = infer_schema(source.schema, label=label, ignore=ignore, categorical=categorical)
-    classes = _count_classes(source, label)
-    if label is not None:
-        schema = schema.model_copy(update={"normal": resolve_normal(list(classes), normal)})
-    elif hide:
-        raise InputError("classes can be hidden only where a label column is named: --label COLUMN")
-    split = RowSplit(seed=seed, hidden=hidden_classes(hide, list(classes), schema.normal), by=split_by)
-    fitted = create(detector, normal=schema.normal, categorical=tuple(categorical), random_state=seed, **parameters)
+    checkpoints = Checkpoints(out)
+    source = open_source(data, text=[name for name in (label, *categorical, split_by) if name])
+    refuse_overwrite(out, source.files)
+    split = RowSplit(seed=seed, by=split_by, time=split_time)
+    schema = _schema(source, split, label=label, ignore=ignore, categorical=categorical)
+    schema, split = _known_classes(source, schema, split, normal=normal, hide=hide)
     table, labels, blocks, counts = _training_part(source, schema, split)
-    report = FitReport(fitted, counts, notes=list(source.notes))
+    report = FitReport(fitted, counts, notes=[*source.notes, *_split_notes(counts, schema, split)])
     if labels is not None:
         report.telling = telling_columns(table, labels != schema.normal, schema)
-    checkpoint = Path(f"{out}.partial")
-    if checkpoint.exists() and not resume:
-        shutil.rmtree(checkpoint)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UnseenWarning)
-        fitted.fit(table, labels, blocks=blocks, checkpoint=checkpoint, resume=resume, progress=progress)
-    report.notes += [str(warning.message) for warning in caught]
+    fitted.set_params(normal=schema.normal)
+    report.notes += _train(fitted, table, labels, blocks, checkpoints, resume=resume, progress=progress)
     # The label and ignored columns are the file's, not the fitted table's; scoring the file again must know them.
-    fitted.schema_ = fitted.schema_.model_copy(update={"label": label, "ignored": tuple(ignore)})
+    fitted.schema_ = fitted.schema_.model_copy(update={"label": label, "ignored": schema.ignored})
     fitted.provenance_ = {
-        "files": [path.name for path in source.files],
+        # A name that is no UTF-8 has no form in JSON.
+        "files": [path.name.encode(errors="backslashreplace").decode() for path in source.files],
         "split": split.model_dump(mode="json"),
         "counts": counts,
         "telling_columns": report.telling,
     }
     fitted.save(out)
-    shutil.rmtree(checkpoint, ignore_errors=True)
+    checkpoints.discard()
     return report
 
 
-def _count_classes(source: Source, label: str | None) -> dict[str, int]:
+def _schema(
+    source: Source, split: RowSplit, *, label: str | None, ignore: Sequence[str], categorical: Sequence[str]
+) -> Schema:
+    """The schema of the source; the column to split by is metadata."""
+    if split.by is not None and split.time is not None:
+        raise InputError("rows stay together by one column: give --split-by or --split-time, not both")
+    if split.column is not None:
+        check_present(source.schema.names, [split.column], option=split.option)
+        if split.column == label:
+            raise InputError(f"{label!r} is the label; all rows of a class would stay together in one part")
+        ignore = list(dict.fromkeys([*ignore, split.column]))
+    return infer_schema(source.schema, label=label, ignore=ignore, categorical=categorical)
+
+
+def _known_classes(
+    source: Source, schema: Schema, split: RowSplit, *, normal: str | None, hide: Sequence[str]
+) -> tuple[Schema, RowSplit]:
+    """Add what only the rows can tell: the normal class, the hidden classes, the blocks of time."""
+    if schema.label is None:
+        if hide or normal is not None:
+            option = "--hide" if hide else "--normal"
+            raise InputError(f"{option} names a class, and classes need a label column: --label COLUMN")
+    else:
+        classes = list(_count_classes(source, schema.label))
+        schema = schema.model_copy(update={"normal": resolve_normal(classes, normal)})
+        split = split.model_copy(update={"hidden": hidden_classes(hide, classes, schema.normal)})
+    if split.time is not None:
+        split = split.model_copy(update={"edges": time_edges(source, split.time)})
+    return schema, split
+
+
+def _train(
+    fitted: Detector,
+    table: pa.Table,
+    labels: NDArray[np.str_] | None,
+    blocks: NDArray[np.str_] | None,
+    checkpoints: Checkpoints,
+    *,
+    resume: bool,
+    progress: Callable[..., None] | None,
+) -> list[str]:
+    """Fit, and return what the user should know; on failure only a checkpoint that can be resumed is left."""
+    notes = []
+    if not resume:
+        checkpoints.discard()
+    elif not checkpoints.exist():
+        notes.append("there is no checkpoint to resume from; training starts at the beginning")
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UnseenWarning)
+            fitted.fit(table, labels, blocks=blocks, checkpoint=checkpoints.folder, resume=resume, progress=progress)
+    except TrainingError:
+        # The same rows and settings would fail again at the same step.
+        checkpoints.discard()
+        raise
+    except BaseException:
+        checkpoints.prune()
+        raise
+    smallest = fitted.calibrator_.smallest_rate
+    if fitted.false_alarm_rate < smallest:
+        notes.append(
+            f"{fitted.calibrator_.rows} calibration rows cannot guarantee a false-alarm rate of "
+            f"{fitted.false_alarm_rate:g}; when scoring ask for {smallest:.2g} or more, or fit on more normal rows"
+        )
+    return [*notes, *(str(warning.message) for warning in caught), *fitted.training_report_.get("messages", [])]
+
+
+def _split_notes(counts: dict[str, dict[str, int]], schema: Schema, split: RowSplit) -> list[str]:
+    """What a split by whole days, hosts or blocks of time did to classes that occur in few of them."""
+    if split.column is None:
+        return []
+    fitted, kept = counts["fitted"], counts["kept for the test"]
+    option = f"--{split.option} {split.column!r}"
+    normal = schema.normal or "all rows"
+    lost = [name for name in kept if name not in fitted]
+    notes = [f"{option} keeps all rows of class {name!r} for the test: it is not trained on" for name in lost]
+    if normal not in kept:
+        notes.append(f"{option} keeps no normal row for the test: 'unseen evaluate' needs another file, or --seed")
+    return notes
+
+
+def _count_classes(source: Source, label: str) -> dict[str, int]:
     classes: dict[str, int] = {}
-    if label is None:
-        return classes
+    rows = missing = 0
     for batch in source.batches(columns=[label]):
-        names, numbers = np.unique(labels_of(batch, label), return_counts=True)
+        encoded = category_values(batch.column(label))
+        rows, missing = rows + len(encoded), missing + encoded.null_count
+        names = np.asarray(encoded.dictionary.to_pylist(), dtype=np.str_)
+        numbers = np.bincount(encoded.indices.drop_null().to_numpy(), minlength=len(names))
         for name, number in zip(names, numbers, strict=True):
             classes[str(name)] = classes.get(str(name), 0) + int(number)
-    if not classes:
-        raise InputError(f"there are no rows in {', '.join(str(path) for path in source.files[:3])}")
+    if missing:
+        raise InputError(f"column {label!r}: {missing:,} of {rows:,} labels are missing; drop those rows or label them")
     return classes
 
 
@@ -138,7 +215,7 @@ def _training_part(
     source: Source, schema: Schema, split: RowSplit
 ) -> tuple[pa.Table, NDArray[np.str_] | None, NDArray[np.str_] | None, dict[str, dict[str, int]]]:
     """Read the rows that are not for the test; count all of them."""
-    wanted = [*schema.names, *([schema.label] if schema.label else []), *([split.by] if split.by else [])]
+    wanted = [*schema.names, *([schema.label] if schema.label else []), *([split.column] if split.column else [])]
     is_test = split.begin(schema)
     tables, names, blocks = [], [], []
     counts: dict[str, dict[str, int]] = {"fitted": {}, "kept for the test": {}, "hidden": {}}
@@ -154,16 +231,15 @@ def _training_part(
         tables.append(pa.Table.from_batches([batch.select(schema.names)]).filter(keep))
         if labels is not None:
             names.append(labels[~test])
-        if split.by is not None:
-            blocks.append(labels_of(batch, split.by)[~test])
-    if not tables:
-        raise InputError(f"there are no rows in {', '.join(str(path) for path in source.files[:3])}")
+        units = split.units(batch)
+        if units is not None:
+            blocks.append(units[~test])
     table = pa.concat_tables(tables).combine_chunks()
     if not table.num_rows:
         raise InputError("the split leaves no rows to train on; the file is too small, or split by too few values")
     return (
         table,
         np.concatenate(names) if schema.label else None,
-        np.concatenate(blocks) if split.by is not None else None,
+        np.concatenate(blocks) if blocks else None,
         counts,
     )

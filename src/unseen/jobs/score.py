@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from unseen.detectors import Detector
 from unseen.errors import InputError
+from unseen.jobs.places import located, refuse_overwrite
 from unseen.prepare import Tally
 from unseen.sources import open_source, open_writer
 
@@ -81,9 +82,11 @@ def score_file(
     ]
     schema, total = pa.schema(fields), Tally()
     report = ScoreReport(0, 0, rate, threshold)
+    refuse_overwrite(out, source.files)
     with open_writer(out, schema) as writer:
         for batch in source.batches(columns=[*detector.schema_.names, *carried], batch_rows=_BATCH_ROWS):
-            scored = detector.score_batch(batch)
+            with located(report.rows):
+                scored = detector.score_batch(batch)
             alarm = scored.p_value <= rate
             row = np.arange(report.rows, report.rows + batch.num_rows)
             arrays = [pa.array(row), *(batch.column(name) for name in carried)]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from unseen.errors import InputError
+from unseen.jobs.times import clock
 from unseen.schema import Schema, nearest, shorten
 from unseen.splits import Occurrences, row_hashes, uniform
 from unseen.table import as_labels
@@ -28,8 +29,11 @@ class RowSplit(BaseModel):
     Arguments:
         seed: Seeds the hash.
         hidden: Classes that are never trained on; all their rows are for the test.
-        by: Rows that share this column's value stay together; ``None`` hashes the feature columns. Copies of a normal
-            row are then spread over both parts like all normal rows, copies of an anomalous one stay together.
+        by: Rows that share this column's value stay together.
+        time: Rows of one block of this column's time stay together. Where neither is named, the feature columns are
+            hashed; copies of a normal row are then spread over both parts like all normal rows, copies of an
+            anomalous one stay together.
+        edges: The first time of each block but the first.
         test_normal: The share of normal rows kept for the test.
         test_known: The share of each known class's rows kept for the test.
     """
@@ -40,8 +44,29 @@ class RowSplit(BaseModel):
     seed: int
     hidden: tuple[str, ...] = ()
     by: str | None = None
+    time: str | None = None
+    edges: tuple[float, ...] = ()
     test_normal: float = 0.25
     test_known: float = 0.20
+
+    @property
+    def column(self) -> str | None:
+        """The column that says which rows stay together, if there is one."""
+        return self.by if self.time is None else self.time
+
+    @property
+    def option(self) -> str:
+        """The command-line option that names this column."""
+        return "split-by" if self.time is None else "split-time"
+
+    def units(self, batch: pa.RecordBatch) -> NDArray[np.str_] | None:
+        """What each row must stay together with, as text; ``None`` where rows are split one by one."""
+        if self.time is not None:
+            times = clock(batch.column(self.time), self.time)
+            if missing := int(np.count_nonzero(~np.isfinite(times))):
+                raise InputError(f"column {self.time!r}: {missing:,} rows have no time; drop them, or --all-rows")
+            return np.searchsorted(self.edges, times, side="right").astype(np.str_)
+        return None if self.by is None else labels_of(batch, self.by)
 
     def begin(self, schema: Schema) -> Callable[[pa.RecordBatch, NDArray[np.str_] | None], NDArray[np.bool_]]:
         """Start on a stream of batches.
@@ -50,16 +75,21 @@ class RowSplit(BaseModel):
             schema: The detector's schema.
 
         Returns:
-            A function that takes the next batch and its labels (``None`` where all rows are normal) and says which
-            rows are for the test. The batch has the schema's feature columns, and ``by`` where the rule names one.
+            A function that takes the next batch and its labels (``None`` where there are none) and says which
+            rows are for the test. The batch has the schema's feature columns, and ``column`` where the rule names one.
         """
         occurrences = Occurrences()
 
         def is_test(batch: pa.RecordBatch, labels: NDArray[np.str_] | None) -> NDArray[np.bool_]:
-            hashes = row_hashes(batch, schema.names if self.by is None else [self.by], seed=self.seed)
-            normal = np.ones(len(hashes), dtype=bool) if labels is None else labels == schema.normal
-            if self.by is None:
+            # A model fitted without labels took every row for normal, whatever labels another file brings.
+            unlabelled = labels is None or schema.normal is None
+            normal = np.ones(batch.num_rows, dtype=bool) if unlabelled else labels == schema.normal
+            units = self.units(batch)
+            if units is None:
+                hashes = row_hashes(batch, schema.names, seed=self.seed)
                 hashes[normal] = occurrences(hashes[normal])
+            else:
+                hashes = row_hashes(pa.table({"unit": pa.array(units)}), ["unit"], seed=self.seed)
             share = np.where(normal, self.test_normal, self.test_known)
             hidden = np.zeros(len(hashes), dtype=bool) if labels is None else np.isin(labels, self.hidden)
             return np.asarray((uniform(hashes, salt=_SALT) < share) | hidden)
@@ -83,6 +113,13 @@ def hidden_classes(hide: Sequence[str], labels: Sequence[str], normal: str | Non
     return tuple(dict.fromkeys(hide))
 
 
-def labels_of(batch: pa.Table | pa.RecordBatch, label: str) -> NDArray[np.str_]:
-    """The labels of a batch as text."""
-    return as_labels(batch.column(label), batch.num_rows)
+def labels_of(batch: pa.Table | pa.RecordBatch, column: str) -> NDArray[np.str_]:
+    """The labels, days or hosts of a batch as text.
+
+    Raises:
+        InputError: If any is missing, with the column and the count.
+    """
+    try:
+        return as_labels(batch.column(column), batch.num_rows)
+    except InputError as error:
+        raise InputError(f"column {column!r}: {error}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -69,9 +70,26 @@ def restore(config: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> En
     Raises:
         ArtifactError: If the configuration is unknown or the arrays do not belong to it.
     """
+    if arrays:
+        _refuse_implausible(config, arrays)
     try:
         module = build_encoder(config) if config.get("kind") in ENCODERS else build_flow(config)
     except InputError as error:
         raise ArtifactError(f"The stored network configuration cannot be used: {error}") from error
     load_arrays(module, arrays)
     return module.eval()
+
+
+def _refuse_implausible(config: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse a network larger than the arrays at hand: building it alone could fill the memory."""
+    values = sum(np.asarray(array).size for array in arrays.values())
+    features, latent = int(config.get("features", 1)), int(config.get("latent", 1))
+    width, channels, hidden = int(config.get("width", 1)), list(config.get("channels", ())), config.get("hidden", ())
+    # Each pair is the shape of a weight matrix the network has at least once.
+    shapes = [*pairwise((features, *hidden, latent)), *pairwise((1, *channels))]
+    if "width" in config:
+        tokens = features // 2 - len(channels)
+        shapes = [(width, other) for other in (width, int(config.get("feedforward", 1)), latent, tokens)]
+    depth = max(int(config.get("layers", 1)), int(config.get("transforms", 1)), len(channels), len(hidden))
+    if any(rows * columns > values for rows, columns in shapes) or depth > len(arrays):
+        raise ArtifactError(f"The stored network configuration names more weights than the {values} there are")

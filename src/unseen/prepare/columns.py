@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from unseen.prepare.settings import ColumnPolicy, PrepareSettings
 from unseen.table import category_values, number_values
@@ -30,12 +30,12 @@ class NumberColumn(BaseModel):
     name: str
     policy: ColumnPolicy
     signed_log: bool
-    clip: float | None
-    fill: float
-    smallest: float
-    largest: float
-    centre: float
-    scale: float
+    clip: FiniteFloat | None = Field(gt=0)
+    fill: FiniteFloat
+    smallest: FiniteFloat
+    largest: FiniteFloat
+    centre: FiniteFloat
+    scale: FiniteFloat = Field(gt=0)
     flagged: bool
 
     @classmethod

@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from unseen.errors import InputError
+from unseen.errors import InputError, SchemaError
 from unseen.prepare.columns import CategoryColumn, NumberColumn, read_number
 from unseen.prepare.settings import PrepareSettings, Ratio
 from unseen.schema import Schema, shorten
@@ -126,6 +126,18 @@ class Preparer(BaseModel):
         if dropped:
             _log.info("dropped %d columns: %s", len(dropped), dropped)
         return cls(settings=settings, columns=tuple(columns), ratios=ratios, dropped=dropped)
+
+    def check_schema(self, schema: Schema) -> None:
+        """Refuse a schema that lacks a column this preparation reads.
+
+        Raises:
+            SchemaError: With the columns.
+        """
+        derived = {ratio.name for ratio in self.ratios}
+        parts = {part for ratio in self.ratios for part in (ratio.numerator, ratio.denominator)}
+        absent = sorted(({column.name for column in self.columns} - derived | parts) - set(schema.names))
+        if absent or len(set(schema.names)) < len(schema.names):
+            raise SchemaError(f"the schema and the preparation differ: {shorten(absent) or 'repeated columns'}")
 
     @property
     def names(self) -> list[str]:

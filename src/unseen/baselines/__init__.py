@@ -1,0 +1,54 @@
+"""Rivals a user would pick instead, by their short names: same rows, preparation, labels and calibration for all."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from unseen.detectors import Detector
+
+__all__ = ["BASELINES", "Entry"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A baseline that is imported when it is first made, so that listing names costs nothing.
+
+    Attributes:
+        module: The module of this package it lives in.
+        name: Its class.
+        about: One line.
+    """
+
+    module: str
+    name: str
+    about: str
+
+    def __call__(self, **parameters: Any) -> Detector:
+        """An unfitted detector with these constructor arguments."""
+        made: Detector = getattr(importlib.import_module(f"{__name__}.{self.module}"), self.name)(**parameters)
+        return made
+
+
+BASELINES: dict[str, Entry] = {
+    "isolation-forest": Entry("isolation", "IsolationForest", "how few random cuts set a row apart"),
+    "knn": Entry("neighbours", "KNN", "distance to the 10th nearest normal"),
+    "lof": Entry("neighbours", "LOF", "density against that of the 20 nearest normals"),
+    "ocsvm": Entry("one_class_svm", "OneClassSVM", "one-class support vector machine, radial kernel"),
+    "ecod": Entry("tails", "ECOD", "how far out each column's value is, added up"),
+    "copod": Entry("tails", "COPOD", "the same by an empirical copula"),
+    "pca": Entry("gaussian", "PCA", "distance from the normals' principal subspace"),
+    "mahalanobis": Entry("gaussian", "Mahalanobis", "distance in units of the normals' covariance"),
+    "gaussian-mixture": Entry("gaussian", "GaussianMixture", "density under eight Gaussians"),
+    "autoencoder": Entry("networks", "Autoencoder", "reconstruction error of a small network"),
+    "deep-svdd": Entry("networks", "DeepSVDD", "distance from a learned centre"),
+    "raw-flow": Entry("networks", "RawFlow", "density under a flow on the whitened features"),
+    "boosting": Entry("boosting", "Boosting", "LightGBM, normals against known anomalies"),
+    "extra-trees": Entry("supervised", "ExtraTrees", "random trees, normals against known anomalies"),
+    "mlp": Entry("supervised", "MLP", "a small network, normals against known anomalies"),
+    "boosting-negatives": Entry("boosting", "BoostingNegatives", "LightGBM with shuffled normals as more anomalies"),
+    "xgbod": Entry("xgbod", "XGBOD", "XGBoost on features and classic detectors' scores"),
+    "devnet": Entry("networks", "DevNet", "a network trained on deviations from a Gaussian prior"),
+}
