@@ -42,9 +42,10 @@ DECIMAL_TEXT = re.compile(r"\s*[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|infinity|
 def row_hashes(table: pa.Table | pa.RecordBatch, columns: Sequence[str], *, seed: int = 0) -> NDArray[np.uint64]:
     """A 64-bit hash of each row's content, the same on every platform, for every batching, from CSV and from Parquet.
 
-    Numbers of every width, booleans and numbers written as text are compared as float64 (integers beyond 2^53 to that
-    precision, single-precision numbers by their shortest decimals, as a CSV file holds them); 0 equals −0; NaN, null and empty text are one missing value. Times and dates are compared as
-    nanoseconds. Column names do not enter, their order does.
+    Numbers of every width, booleans and numbers written as text are compared as float64: integers beyond 2^53 to that
+    precision, single-precision numbers by their shortest decimals, as a CSV file holds them. 0 equals −0; NaN, null and
+    empty text are one missing value. Times and dates are compared as nanoseconds. Column names do not enter, their
+    order does.
 
     References:
         | Steele, Lea, Flood, 2014. Fast splittable pseudorandom number generators (the mixing function).

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from unseen.bench.data import DataSpec, LabelledTable, load, user_data
+from unseen.bench.data import DataSpec, LabelledTable, catalog_data, load, user_data
 
 FAMILIES = ("beacon", "http_flood", "portscan", "ssh_bruteforce")
 
@@ -47,3 +49,9 @@ def toys(monkeypatch: pytest.MonkeyPatch, small_file: Path) -> None:
     """Makes ``toy_methods`` importable, and names the small table for those who cheat."""
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
     monkeypatch.setenv("TOY_FILE", str(small_file))
+
+
+@pytest.fixture(scope="session")
+def real(data_dir: Path) -> Callable[[str], LabelledTable]:
+    """Reads a real data set by name, once for all tests."""
+    return functools.cache(lambda name: load(catalog_data(name)))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from unseen.bench.data import catalog_data, load
+from unseen.bench.data import LabelledTable
 from unseen.bench.protocol import Blocks, Protocol, Setting, protocol, protocols, read_protocols, user_protocol
 from unseen.bench.split import held_out_names, hidden_classes
 from unseen.errors import InputError
 from unseen.metrics import PAPER_CLASS_WEIGHTS
 from unseen.sources.catalog import entry, listing
 
+Real = Callable[[str], LabelledTable]
 DEMANDED = {
     "cicids2017-paper", "cicids2017-original", "cicids2017-corrected", "nsl-kdd-native", "nsl-kdd", "unsw-nb15",
     "cardiotocography", "arrhythmia", "lab",
@@ -48,12 +50,12 @@ def test_the_paper_on_official_files_is_the_same_protocol_without_label_sources(
     assert official.published == ours.published
 
 
-def test_everything_a_protocol_names_exists_in_the_data(data_dir: Path) -> None:
+def test_everything_a_protocol_names_exists_in_the_data(real: Real) -> None:
     here = {known.name for known in listing() if known.path is not None}
     present = [p for p in protocols().values() if p.dataset in here]
     assert len(present) >= len(DEMANDED)
     for chosen in present:
-        data = load(catalog_data(chosen.dataset))
+        data = real(chosen.dataset)
         for held_out in held_out_names(data, chosen):
             classes = hidden_classes(data, chosen, held_out)
             assert classes
@@ -63,8 +65,8 @@ def test_everything_a_protocol_names_exists_in_the_data(data_dir: Path) -> None:
                 assert set(part.values) <= set(data.text(part.column).tolist())
 
 
-def test_the_native_test_file_has_its_17_new_types(data_dir: Path) -> None:
-    data = load(catalog_data("nsl_kdd"))
+def test_the_native_test_file_has_its_17_new_types(real: Real) -> None:
+    data = real("nsl_kdd")
     classes = hidden_classes(data, protocol("nsl-kdd-native"), "all")
     assert len(classes) == 17
     assert sum(int((data.labels == name).sum()) for name in classes) == 3750

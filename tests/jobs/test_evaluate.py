@@ -222,3 +222,10 @@ def test_an_untrained_label_is_no_better_than_chance(tmp_path: Path) -> None:
     )
     result = evaluate_file(report.detector, tmp_path / "d.parquet")
     assert abs(result.summary["known"]["auroc"] - 0.5) < 0.15
+
+
+def test_single_precision_rows_keep_their_part_in_a_csv_copy() -> None:
+    values = np.random.default_rng(0).lognormal(5, 4, 2000).astype(np.float32)
+    single = pa.table({"x": values, "n": np.arange(2000, dtype=np.float32) * 1e5})
+    copied = pa.table({name: [float(str(v)) for v in single.column(name).to_numpy()] for name in single.column_names})
+    np.testing.assert_array_equal(row_hashes(single, ["x", "n"]), row_hashes(copied, ["x", "n"]))

@@ -26,10 +26,14 @@ class Entry:
     name: str
     about: str
 
+    def load(self) -> type[Detector]:
+        """The class."""
+        cls: type[Detector] = getattr(importlib.import_module(f"{__name__}.{self.module}"), self.name)
+        return cls
+
     def __call__(self, **parameters: Any) -> Detector:
         """An unfitted detector with these constructor arguments."""
-        made: Detector = getattr(importlib.import_module(f"{__name__}.{self.module}"), self.name)(**parameters)
-        return made
+        return self.load()(**parameters)
 
 
 BASELINES: dict[str, Entry] = {
@@ -41,7 +45,7 @@ BASELINES: dict[str, Entry] = {
     "copod": Entry("tails", "COPOD", "the same by an empirical copula"),
     "pca": Entry("gaussian", "PCA", "distance from the normals' principal subspace"),
     "mahalanobis": Entry("gaussian", "Mahalanobis", "distance in units of the normals' covariance"),
-    "gaussian-mixture": Entry("gaussian", "GaussianMixture", "density under eight Gaussians"),
+    "gaussian-mixture": Entry("gaussian", "GaussianMixture", "density under twelve Gaussians"),
     "autoencoder": Entry("networks", "Autoencoder", "reconstruction error of a small network"),
     "deep-svdd": Entry("networks", "DeepSVDD", "distance from a learned centre"),
     "raw-flow": Entry("networks", "RawFlow", "density under a flow on the whitened features"),

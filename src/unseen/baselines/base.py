@@ -103,7 +103,9 @@ class Baseline(Detector):
         known = np.concatenate([data.of(part, anomalous=True) for part in ("fit", "validation")])
         if self.supervised and not len(known):
             raise InputError(f"{name} learns from known anomalies, and there are none: give y with their classes")
-        rows = FittingRows(np.concatenate([fit, validation]), np.repeat([False, True], [len(fit), len(validation)]), known)
+        rows = FittingRows(
+            np.concatenate([fit, validation]), np.repeat([False, True], [len(fit), len(validation)]), known
+        )
         # Libraries want 32 bits; the name keeps two methods of one seed from drawing the same numbers.
         entropy = np.random.SeedSequence([context.seed, zlib.crc32(name.encode())])
         return self._fit_rows(rows, int(entropy.generate_state(1)[0] >> 1))

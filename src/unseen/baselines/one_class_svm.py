@@ -10,7 +10,7 @@ from sklearn import svm
 
 from unseen.baselines.base import Baseline, FittingRows, drawn
 
-__all__ = ["OneClassSVM"]
+__all__ = ["OneClassSVM", "one_class_svm"]
 
 # Its cost grows with the square of the rows.
 _ROWS = 5000
@@ -31,8 +31,16 @@ class OneClassSVM(Baseline):
 
     def _fit_rows(self, rows: FittingRows, seed: int) -> dict[str, Any]:
         chosen = rows.normals[drawn(_ROWS, len(rows.normals), seed)]
-        self.machine_ = svm.OneClassSVM(nu=_NU, gamma="scale").fit(chosen)
+        self.machine_ = one_class_svm(chosen, _NU, seed)
         return {"rows_used": len(chosen)}
 
     def _score_block(self, X: NDArray[np.float32]) -> NDArray[Any]:
         return -np.asarray(self.machine_.score_samples(X))
+
+
+def one_class_svm(X: NDArray[np.float32], nu: float, seed: int) -> svm.OneClassSVM:
+    """scikit-learn's, fitted, with so large a share of the rows outside."""
+    machine = svm.OneClassSVM(nu=nu, gamma="scale")
+    # Its constructor takes no seed, and its fit then draws one it has no use for from numpy's global generator.
+    machine.random_state = seed
+    return machine.fit(X)

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn import ensemble, neighbors, svm
+from sklearn import ensemble, neighbors
 
 from unseen.baselines.base import Baseline, FittingRows, drawn
+from unseen.baselines.one_class_svm import one_class_svm
 from unseen.errors import require
 
 __all__ = ["XGBOD"]
@@ -30,12 +31,13 @@ class XGBOD(Baseline):
     The recipe with scikit-learn's detectors and XGBoost, with PyOD's constants: distances to the k-th nearest
     neighbour and LOF at eight values of k, isolation forests, one-class support vector machines, then 100 trees of
     depth 3. As there, the detectors are fitted on all training rows, known anomalies included, and no training row is
-    its own neighbour. Changed, since PyOD's own takes minutes a fit: one neighbour search among at most 6,000 distinct
-    rows serves all k, three forests instead of seven, two machines on 2,000 rows instead of eleven on all, and no
-    histograms. For the arguments see :class:`~unseen.baselines.base.Baseline`.
+    its own neighbour. Changed, since PyOD's own takes minutes to fit and to score: one neighbour search among at most
+    6,000 distinct rows serves all k, three forests instead of seven, two machines on 2,000 rows instead of eleven on
+    all, and no histograms. For the arguments see :class:`~unseen.baselines.base.Baseline`.
 
     References:
-        | XGBOD: Improving Supervised Outlier Detection with Unsupervised Representation Learning (Zhao, Hryniewicki, 2018)
+        | XGBOD: Improving Supervised Outlier Detection with Unsupervised Representation Learning
+        | (Zhao, Hryniewicki, 2018)
         | https://arxiv.org/abs/1912.00290
     """
 
@@ -48,7 +50,7 @@ class XGBOD(Baseline):
         near = self.neighbours_.fit(X, seed)
         self.forests_ = [ensemble.IsolationForest(n_estimators=trees, random_state=seed).fit(X) for trees in _FORESTS]
         chosen = X[drawn(_SVM_ROWS, len(X), seed)]
-        self.machines_ = [svm.OneClassSVM(nu=nu, gamma="scale").fit(chosen) for nu in _NUS]
+        self.machines_ = [one_class_svm(chosen, nu, seed) for nu in _NUS]
         columns = self._columns(X, near)
         self.booster_ = xgboost.train(
             {**_PARAMETERS, "seed": seed}, xgboost.DMatrix(columns, rows.y), num_boost_round=_ROUNDS

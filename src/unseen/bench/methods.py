@@ -238,9 +238,8 @@ def _user_factory(cls: type[Any]) -> Callable[[Setup], Any]:
 
 def _baseline(entry: Entry) -> Callable[[Setup], Any]:
     def make(setup: Setup) -> Any:
-        cls = getattr(importlib.import_module(f"unseen.baselines.{entry.module}"), entry.name)
         common: dict[str, Any] = {"normal": setup.normal, "categorical": setup.categorical, "random_state": setup.seed}
-        return _construct(cls, common, setup.parameters)
+        return _construct(entry.load(), common, setup.parameters)
 
     return make
 

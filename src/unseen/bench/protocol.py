@@ -38,10 +38,11 @@ class _Fixed(BaseModel):
 
 
 class RowsWhere(_Fixed):
-    """The rows whose value in a column is one of ``values``."""
+    """The rows whose value in a column is one of ``values``; with ``groups``, only those of these family groups."""
 
     column: str
     values: tuple[str, ...]
+    groups: tuple[str, ...] = ()
 
 
 class Blocks(_Fixed):

@@ -197,7 +197,10 @@ def hidden_classes(data: LabelledTable, protocol: Protocol, held_out: str) -> li
 def _where(data: LabelledTable, rows: RowsWhere | None) -> NDArray[np.bool_]:
     if rows is None:
         return np.zeros(len(data.labels), dtype=bool)
-    return np.isin(data.text(rows.column), list(rows.values))
+    chosen = np.isin(data.text(rows.column), list(rows.values))
+    if rows.groups:
+        chosen &= np.isin(data.labels, [name for name, group in data.groups.items() if group in rows.groups])
+    return np.asarray(chosen)
 
 
 def _blocks(data: LabelledTable, protocol: Protocol) -> NDArray[np.str_] | None:

@@ -14,6 +14,9 @@ def main(arguments: list[str] | None = None) -> None:
     Arguments:
         arguments: The command's words; those of the process by default.
     """
+    # Small networks are fastest on one thread; several wait for each other on a busy machine, up to a hundred times
+    # slower. It is read when torch is loaded, and a user's own setting stands.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     try:
         from unseen.cli.run import run
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from unseen.bench.stats import hierarchical_bootstrap, hierarchical_mean
+from unseen.bench.stats import hierarchical_bootstrap, hierarchical_mean, signed_rank
 from unseen.errors import InputError
 
 
@@ -30,6 +30,18 @@ def test_intervals_cover_what_they_say_from_five_sources_on() -> None:
 
 def test_few_sources_cover_less_as_the_report_says() -> None:
     assert 0.78 <= _coverage(sets=3, groups=6, spread=0.05) <= 0.95
+
+
+def test_signed_ranks_of_related_groups_err_far_more_often_than_intervals_as_the_report_says() -> None:
+    rng = np.random.default_rng(0)
+    by_ranks = by_interval = 0
+    for repeat in range(150):
+        values = rng.normal(0, 0.05, (5, 1)) + rng.normal(0, 0.05, (5, 10))
+        by_ranks += signed_rank(values.ravel()).p <= 0.05
+        sets = [[value.reshape(1, 1) for value in source] for source in values]
+        by_interval += hierarchical_bootstrap(sets, resamples=300, seed=repeat).interval(0).excludes_zero
+    assert 0.25 < by_ranks / 150 < 0.47
+    assert by_interval / 150 < 0.08
 
 
 def test_groups_alone_would_claim_far_too_much() -> None:

@@ -54,9 +54,11 @@ def test_a_planted_difference_is_found_and_said() -> None:
     assert ours.p_holm < 0.01
     text = said(found)
     assert "The methods do not all rank alike" in text
-    assert "ours has the best mean rank, 1.00 of 3. It is better than peer and weak beyond chance." in text
-    assert "ours against peer, the best single peer by mean: better in 12 groups and worse in 0" in text
-    assert "It is better on such groups beyond chance, and by its mean over groups." in text
+    assert (
+        "ours has the best mean rank, 1.00 of 3. On these groups it is better than peer and weak beyond chance." in text
+    )
+    assert "ours against peer, the best single peer by mean: better in 12 of 12 groups and worse in 0" in text
+    assert "It is better on these groups beyond chance, and by its mean over groups." in text
     assert found.holm_cliques == []
 
 
@@ -107,6 +109,18 @@ def test_a_gap_is_dropped_for_all_and_a_method_full_of_gaps_is_left_out() -> Non
     assert "g3 (p)" in text
 
 
+def test_the_method_that_costs_the_others_most_goes_first() -> None:
+    # "new" has one seed on every group; "patchy" has more cells than it, but lacks whole groups.
+    results = made_table({"a": 0.8, "b": 0.7}, groups=12, seeds=range(5, 10))
+    results += [made_result("patchy", f"g{g}", seed, 0.75) for g in range(3) for seed in range(5, 10)]
+    results += [made_result("new", f"g{g}", 5, 0.6) for g in range(12)]
+    table = block_table(results, {"p": GROUPS}, "auroc")
+    assert table.methods == ["a", "b"]
+    assert len(table.blocks) == 12
+    assert all(block.shape == (5, 2) for block in table.by_seed)
+    assert set(table.left_out) == {"patchy", "new"}
+
+
 def test_a_refused_rate_leaves_the_block_out_of_recall_and_names_it() -> None:
     results = made_table({"a": 0.8, "b": 0.7}, groups=7)
     results += [made_result(m, "tiny", 5, 0.9, recall=None) for m in ("a", "b")]
@@ -125,10 +139,13 @@ def test_small_groups_do_not_count_unless_all_are_small() -> None:
 def test_caveats_follow_what_was_run() -> None:
     means = {"a": 0.8, "b": 0.7}
     one = said(compared(made_table(means, groups=8)), caveats)
-    assert "All come from one data source" in one
+    assert "All groups come from one data source" in one
     assert "development seeds" not in one
     two = said(compared(made_table(means, groups=8, seeds=range(3), protocols=("p", "q"))), caveats)
-    assert "With 2 data sources the 95 % intervals cover less often than they say" in two
+    assert "With 2 data sources the 95 % intervals may cover less often than they say" in two
+    assert "on one side of zero in 50 % of cases" in two
+    assert "may cover less" not in one
+    assert "With 4 groups the 95 % intervals may cover less" in said(compared(made_table(means, groups=4)), caveats)
     assert "development seeds" in two
     assert "resample whole sources" in two
 

@@ -183,12 +183,12 @@ def latent_picture(latent: LatentMap, name: str) -> str:
                 points[:, 1],
                 _ROLE_MARKS[kind],
                 color=_ROLE_COLOURS[kind],
-                markersize=2.4,
-                alpha=0.55,
+                markersize=3.2,
+                alpha=0.6,
                 markeredgewidth=0,
                 rasterized=True,
             )
-        made.figure.set_dpi(160)
+        made.figure.set_dpi(200)
         axes.set_xlabel("first axis of the latents")
         axes.set_ylabel("second axis")
         axes.set_xticks([])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -40,6 +41,15 @@ class Section:
     lines: list[MethodSummary]
     dropped: dict[str, tuple[int, int]]
     splits: list[str]
+
+    @functools.cached_property
+    def by_method(self) -> dict[str, list[CellResult]]:
+        """The finished results of each method."""
+        found: dict[str, list[CellResult]] = {}
+        for result in self.results:
+            if result.status == "done":
+                found.setdefault(result.label, []).append(result)
+        return found
 
     @property
     def ranked(self) -> list[MethodSummary]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
@@ -123,7 +123,7 @@ def _curve(folder: Path, section: Section, method: str) -> Curve | None:
     counts: dict[str, int] = {}
     fewest = 1.0
     rates = np.geomspace(_LOWEST_RATE, 1.0, _CURVE_POINTS)
-    for result in _done(section, method):
+    for result in section.by_method.get(method, []):
         rows = _read(folder, result)
         normals = np.sort(rows.scores[rows.role == NORMAL])
         fewest = min(fewest, 1 / normals.size)
@@ -159,7 +159,9 @@ def histogram(folder: Path, section: Section) -> Histogram | None:
     rows = _read(folder, result)
     places = stretched(rows.scores, rows.calibration)
     low, high = np.quantile(places[np.isfinite(places)], [0.001, 0.999])
-    edges = np.linspace(low, high if high > low else low + 1.0, _BINS + 1)
+    # Few rows in many bins would be spikes.
+    bins = int(np.clip(3 * np.sqrt(np.bincount(rows.role).min(initial=_BINS**2)), _BINS // 3, _BINS))
+    edges = np.linspace(low, high if high > low else low + 1.0, bins + 1)
     clipped = np.clip(places, edges[0], edges[-1])
     calibrator = ConformalCalibrator(rows.calibration)
     rates = [rate for rate in (0.05, 0.01) if rate >= calibrator.smallest_rate]
@@ -198,7 +200,7 @@ def percentile_table(folder: Path, section: Section) -> PercentileTable | None:
         return None
     normals: list[list[float]] = [[] for _ in PERCENTILES]
     classes: dict[str, list[list[float]]] = {}
-    for result in _done(section, section.featured.method):
+    for result in section.by_method[section.featured.method]:
         rows = _read(folder, result)
         calibrator = ConformalCalibrator(rows.calibration)
         names = np.unique(rows.labels[rows.role == UNSEEN])
@@ -219,17 +221,14 @@ def percentile_table(folder: Path, section: Section) -> PercentileTable | None:
     )
 
 
-def _done(section: Section, method: str) -> Sequence[CellResult]:
-    return [result for result in section.results if result.label == method and result.status == "done"]
-
-
 def _typical(section: Section) -> CellResult | None:
     """The featured method's cell of the first seed with the middle AUROC."""
-    done = [] if section.featured is None else _done(section, section.featured.method)
+    done = [] if section.featured is None else section.by_method[section.featured.method]
     first = min((result.key.seed for result in done), default=0)
-    of_seed = [r for r in done if r.key.seed == first and r.measures is not None]
-    of_seed.sort(key=lambda r: r.measures.main.summary["unseen"]["auroc"] if r.measures else 0.0)
-    return of_seed[len(of_seed) // 2] if of_seed else None
+    unseen = [(r.measures.main.summary["unseen"], r) for r in done if r.key.seed == first and r.measures is not None]
+    large = [pair for pair in unseen if pair[0]["rows"] >= section.protocol.fewest_for_mean] or unseen
+    large.sort(key=lambda pair: pair[0]["auroc"])
+    return large[len(large) // 2][1] if large else None
 
 
 def _cell_words(section: Section, result: CellResult) -> str:

@@ -66,9 +66,8 @@ def _method_note(line: MethodSummary) -> str:
 def _realised(section: Section, line: MethodSummary, rate: str) -> Value:
     found = [
         at
-        for result in section.results
-        if result.label == line.method and result.measures is not None
-        for at in result.measures.main.rates
+        for result in section.by_method[line.method]
+        for at in (result.measures.main.rates if result.measures else ())
         if f"{at.rate:g}" == rate
     ]
     if not found:

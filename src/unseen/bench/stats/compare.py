@@ -25,6 +25,7 @@ class Standing:
 
     Attributes:
         method: The method.
+        peer: Whether it is one of those named as peers.
         rank: Its mean rank over all groups, 1 is best.
         mean: Its mean over data sources of means over groups, with its bootstrap interval.
         difference: The same of its difference to the reference; ``None`` for the reference itself.
@@ -32,6 +33,7 @@ class Standing:
     """
 
     method: str
+    peer: bool
     rank: float
     mean: Interval
     difference: Interval | None
@@ -141,6 +143,7 @@ def compare(
         standings=[
             Standing(
                 method=method,
+                peer=method in peers,
                 rank=float(rank[column]),
                 mean=resampled.interval(column, level=1 - level),
                 difference=None if column == reference else resampled.interval(column, reference, level=1 - level),

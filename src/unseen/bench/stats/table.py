@@ -112,8 +112,8 @@ def cell_values(result: CellResult, protocol: Protocol, measure: str) -> dict[st
 def block_table(results: Iterable[CellResult], protocols: Mapping[str, Protocol], measure: str) -> BlockTable:
     """The largest table without gaps.
 
-    Failures and partial runs leave gaps, and ranks need none. Methods are dropped one by one, the one with the fewest
-    cells first, and of all tables on the way the one with the most values is taken; its gaps are dropped as cells.
+    Failures and partial runs leave gaps, and ranks need none. Methods are dropped one by one, each time the one that
+    costs the others most cells, and of all tables on the way the one with the most values is taken.
     Blocks too small to count in a protocol's means do not count here.
 
     Arguments:
@@ -164,12 +164,18 @@ def _largest_complete(
     values: Mapping[str, Mapping[tuple[Block, int], float]],
 ) -> tuple[list[str], set[tuple[Block, int]]]:
     """The methods and cells of the table with the most values that methods dropped one by one can leave."""
-    left = sorted(values, key=lambda method: (-len(values[method]), method))
+    left = {method: set(found) for method, found in sorted(values.items())}
     best: tuple[list[str], set[tuple[Block, int]]] = ([], set())
     while left:
-        cells = set.intersection(*(set(values[method]) for method in left))
+        cells = set.intersection(*left.values())
         # A comparison needs two; a single method is a table only where there is no other.
         if len(left) * len(cells) > len(best[0]) * len(best[1]) and (len(left) > 1 or not best[1]):
-            best = (sorted(left), cells)
-        left = left[:-1]
+            best = (list(left), cells)
+        del left[max(left, key=lambda method: (_common_without(left, method), -len(left[method])))]
     return best
+
+
+def _common_without(values: Mapping[str, set[tuple[Block, int]]], method: str) -> int:
+    """How many cells all methods but one have."""
+    others = [found for name, found in values.items() if name != method]
+    return len(set.intersection(*others)) if others else 0
