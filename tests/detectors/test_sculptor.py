@@ -12,7 +12,7 @@ import pytest
 from tests.detectors.conftest import HIDDEN, Fitted, small_sculptor
 
 from unseen.detectors import LatentSculptor
-from unseen.errors import ArtifactError, InputError
+from unseen.errors import ArtifactError, InputError, UnseenWarning
 from unseen.evidence.balance import balanced_rows, synthetic_negatives
 from unseen.metrics import auroc
 from unseen.nn.flows import masked_autoregressive_flow
@@ -151,7 +151,8 @@ def test_training_trouble_is_told_in_plain_words(lab: tuple[pa.Table, np.ndarray
     X, y = lab
     # Labels without any meaning: no encoder can find the "anomalies" again.
     nonsense = np.where(np.random.default_rng(0).random(len(y)) < 0.2, "odd", "benign")
-    d = small_sculptor("fast").fit(X, nonsense)
+    with pytest.warns(UnseenWarning, match="has not converged"):
+        d = small_sculptor("fast").fit(X, nonsense)
     assert any("has not converged" in message for message in d.training_report_["messages"])
 
 

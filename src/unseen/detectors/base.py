@@ -202,6 +202,8 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
         self.training_report_ = {**_counts(rows), **self._fit_evidence(data, context)}
         self.calibrator_ = ConformalCalibrator.fit(self._score(data.of("calibration", anomalous=False)))
         self.provenance_ = {}
+        for message in self.training_report_.get("messages", []):
+            warnings.warn(message, UnseenWarning, stacklevel=2)
         return self
 
     def recalibrate(self, X_normal: Any) -> Self:

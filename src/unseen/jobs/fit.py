@@ -179,7 +179,7 @@ def _train(
             f"{fitted.calibrator_.rows} calibration rows cannot guarantee a false-alarm rate of "
             f"{fitted.false_alarm_rate:g}; when scoring ask for {smallest:.2g} or more, or fit on more normal rows"
         )
-    return [*notes, *(str(warning.message) for warning in caught), *fitted.training_report_.get("messages", [])]
+    return [*notes, *(str(warning.message) for warning in caught)]
 
 
 def _split_notes(counts: dict[str, dict[str, int]], schema: Schema, split: RowSplit) -> list[str]:
