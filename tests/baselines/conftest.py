@@ -44,7 +44,7 @@ def short_training() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(networks, "_STEPS", STEPS)
-        patch.setattr(networks, "_FLOW_STEPS", STEPS)
+        patch.setattr(networks, "_DEVNET_STEPS", STEPS)
         yield
 
 

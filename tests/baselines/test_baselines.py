@@ -136,6 +136,7 @@ class Spy(Baseline):
         return np.full(len(X), np.nan) if self.bad else X[:, 0]
 
 
+@pytest.mark.filterwarnings("ignore::unseen.errors.UnseenWarning")
 def test_all_are_fitted_on_the_rows_that_do_not_calibrate(split: Split) -> None:
     spy = Spy(normal="benign").fit(split.X, split.y)
     reference = LatentSculptor(normal="benign", members=1, encoder_epochs=1, flow_epochs=1).fit(split.X, split.y)

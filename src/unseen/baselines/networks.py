@@ -22,8 +22,8 @@ __all__ = ["Autoencoder", "DeepSVDD", "DevNet", "RawFlow"]
 Settings = TypeVar("Settings", bound=TrainSettings)
 
 # Steps whatever the number of rows: small tables need as many as large ones.
-_STEPS = 1000
-_FLOW_STEPS = 600
+_STEPS = 600
+_DEVNET_STEPS = 1000
 
 _NETWORK = TrainSettings(batch_size=256, learning_rate=1e-3, schedule="one-cycle")
 _DEEP_SVDD = TrainSettings(batch_size=256, learning_rate=1e-3, schedule="one-cycle", weight_decay=1e-6)
@@ -34,7 +34,7 @@ _FLOW = FlowSettings(transforms=3, hidden=(64,), log_scale="softclip", learning_
 class Autoencoder(Baseline):
     """The error with which a narrow network restores a row.
 
-    Our own, of widths d, 128, 16, 128, d and 1,000 steps: PyOD's reseeds the process's generators of random numbers,
+    Our own, of widths d, 128, 16, 128, d and 600 steps: PyOD's reseeds the process's generators of random numbers,
     numpy's and torch's alike. For the arguments see :class:`~unseen.baselines.base.Baseline`.
 
     References:
@@ -54,7 +54,7 @@ class Autoencoder(Baseline):
 class DeepSVDD(Baseline):
     """The distance from a centre near which a network maps normals.
 
-    Our own, of widths d, 128, 32 and 1,000 steps: PyOD's shuffles by the process's generators of random numbers. As
+    Our own, of widths d, 128, 32 and 600 steps: PyOD's shuffles by the process's generators of random numbers. As
     there, no autoencoder is trained first. For the arguments see :class:`~unseen.baselines.base.Baseline`.
 
     References:
@@ -86,7 +86,7 @@ class RawFlow(Baseline):
         self.whitening_ = Whitening.fit(rows.normals, rows.normals.shape[1])
         Z = run_in_chunks(self.whitening_, rows.normals)
         fit, validation = Z[~rows.held_out], Z[rows.held_out]
-        self.flow_, report = train_flow(fit, validation, _settings(_FLOW, _FLOW_STEPS, len(fit), seed))
+        self.flow_, report = train_flow(fit, validation, _settings(_FLOW, _STEPS, len(fit), seed))
         return {"network": report.model_dump(mode="json"), "directions": Z.shape[1]}
 
     def _score_block(self, X: NDArray[np.float32]) -> NDArray[Any]:
@@ -110,7 +110,7 @@ class DevNet(Baseline):
     supervised = True
 
     def _fit_rows(self, rows: FittingRows, seed: int) -> dict[str, Any]:
-        settings = _settings(_DEVNET, _STEPS, len(rows.normals), seed)
+        settings = _settings(_DEVNET, _DEVNET_STEPS, len(rows.normals), seed)
         self.network_, report = train_devnet(rows.normals, rows.known, settings)
         return {"network": report.model_dump(mode="json")}
 

@@ -15,7 +15,7 @@ from unseen.errors import require
 __all__ = ["XGBOD"]
 
 _NEIGHBOURS = (1, 3, 5, 10, 20, 30, 40, 50)
-_REFERENCES = 6000
+_REFERENCES = 4000
 _FORESTS = (20, 50, 100)
 _NUS = (0.05, 0.2)
 _SVM_ROWS = 2000
@@ -32,7 +32,7 @@ class XGBOD(Baseline):
     neighbour and LOF at eight values of k, isolation forests, one-class support vector machines, then 100 trees of
     depth 3. As there, the detectors are fitted on all training rows, known anomalies included, and no training row is
     its own neighbour. Changed, since PyOD's own takes minutes to fit and to score: one neighbour search among at most
-    6,000 distinct rows serves all k, three forests instead of seven, two machines on 2,000 rows instead of eleven on
+    4,000 distinct rows serves all k, three forests instead of seven, two machines on 2,000 rows instead of eleven on
     all, and no histograms. For the arguments see :class:`~unseen.baselines.base.Baseline`.
 
     References:
