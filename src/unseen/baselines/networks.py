@@ -75,7 +75,8 @@ class RawFlow(Baseline):
     """The negative log-density of the whitened row under a masked autoregressive flow.
 
     The flow of the preset ``fast`` on the prepared features, with no encoder before it: what sculpting is compared
-    with. Its size was chosen with held-out classes in view (seed 0), which flatters it. For the arguments see :class:`~unseen.baselines.base.Baseline`.
+    with. Its size was chosen with held-out classes in view (seed 0), which flatters it. For the arguments see
+    :class:`~unseen.baselines.base.Baseline`.
 
     References:
         | Masked Autoregressive Flow for Density Estimation (Papamakarios et al., 2017)
