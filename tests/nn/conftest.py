@@ -1,4 +1,4 @@
-"""Shared by the tests of networks: one thread, so that bits are comparable, and real rows prepared by hand."""
+"""Shared by the tests of networks: the global generator is watched, and real rows are prepared by hand."""
 
 from __future__ import annotations
 
@@ -8,14 +8,6 @@ from pathlib import Path
 import pytest
 import torch
 from slices import Rows, cicids_slice
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(autouse=True)
