@@ -27,7 +27,7 @@ from unseen.prepare import Preparer, PrepareSettings, Tally
 from unseen.schema import Schema
 from unseen.table import as_table, infer_schema, select
 
-__all__ = ["Detector", "Prepared", "Scored", "TrainingContext"]
+__all__ = ["Detector", "DomainDetector", "Prepared", "Scored", "TrainingContext"]
 
 # Rows prepared and scored at a time; bounds memory whatever the size of X.
 _CHUNK = 16_384
@@ -43,6 +43,10 @@ class Prepared:
     def of(self, part: str, *, anomalous: bool) -> NDArray[np.float32]:
         """One part's normal or anomalous rows, shape (n, prepared columns)."""
         return self.X[self.rows.of(part, anomalous=anomalous)]
+
+    def domains(self, part: str, *, anomalous: bool) -> NDArray[np.str_] | None:
+        """The domains of one part's rows in the order of :meth:`of`, or ``None`` where ``fit`` was given none."""
+        return None if self.rows.domain is None else self.rows.domain[self.rows.of(part, anomalous=anomalous)]
 
     def classes(self, part: str) -> NDArray[np.str_]:
         """The known-anomaly labels of one part, in the order of :meth:`of`."""
@@ -180,12 +184,26 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
         Raises:
             InputError: If rows, labels, columns or parameters cannot be used.
         """
+        return self._fit_table(X, y, blocks=blocks, checkpoint=checkpoint, resume=resume, progress=progress)
+
+    def _fit_table(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        blocks: Any = None,
+        domain: Any = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        resume: bool = False,
+        progress: Callable[..., None] | None = None,
+    ) -> Self:
+        """Fit; ``domain`` is for those detectors whose ``fit`` takes one (see :class:`DomainDetector`)."""
         self.check_parameters()
         table, named = self._read(X, reset=True)
         schema = infer_schema(table.schema, ignore=self.ignore, categorical=self.categorical, named=named)
         seed = _seed(self.random_state)
         features = select(table, schema)
-        rows = training_rows(features, y, schema, normal=self.normal, seed=seed, blocks=blocks)
+        rows = training_rows(features, y, schema, normal=self.normal, seed=seed, blocks=blocks, domain=domain)
         self.schema_ = schema.model_copy(update={"normal": rows.normal})
         settings = self._preparation()
         fitting = rows.of("fit", anomalous=False)
@@ -203,7 +221,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
         self.calibrator_ = ConformalCalibrator.fit(self._score(data.of("calibration", anomalous=False)))
         self.provenance_ = {}
         for message in self.training_report_.get("messages", []):
-            warnings.warn(message, UnseenWarning, stacklevel=2)
+            warnings.warn(message, UnseenWarning, stacklevel=3)
         return self
 
     def recalibrate(self, X_normal: Any) -> Self:
@@ -385,6 +403,39 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
         if unknown:
             raise ArtifactError(f"the model holds parameters this release does not know: {', '.join(unknown)}")
         return {name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()}
+
+
+class DomainDetector(Detector):
+    """A detector that learns from several domains of normals: days, hosts, sites."""
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        domain: Any = None,
+        blocks: Any = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        resume: bool = False,
+        progress: Callable[..., None] | None = None,
+    ) -> Self:
+        """Fit on normal rows of one or several domains and, where there are any, known anomalies.
+
+        Arguments:
+            X: The table (pandas, polars, pyarrow or numpy), shape (rows, columns).
+            y: One class label a row; ``None`` if all rows are normal.
+            domain: The domain of each row; found by clustering the normals if ``None``.
+            blocks: One value a row; rows that share it stay in one part.
+            checkpoint: A folder in which training leaves a checkpoint each epoch.
+            resume: Go on from that folder's checkpoint; the model is the same as without the interruption.
+            progress: Called as training proceeds; see :class:`unseen.nn.train.Progress`.
+
+        Raises:
+            InputError: If rows, labels, domains, columns or parameters cannot be used.
+        """
+        return self._fit_table(
+            X, y, blocks=blocks, domain=domain, checkpoint=checkpoint, resume=resume, progress=progress
+        )
 
 
 def _seed(random_state: Any) -> int:

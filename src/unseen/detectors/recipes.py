@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from unseen.evidence import SculptedRecipe
 from unseen.nn.sculpt import FlowSettings, SculptSettings
 
-__all__ = ["RECIPES", "SculptorRecipe"]
+__all__ = ["RECIPES", "SculptorRecipe", "untrained"]
 
 
 class SculptorRecipe(BaseModel):
@@ -48,14 +48,20 @@ RECIPES: dict[str, SculptorRecipe] = {
                 noise=0.05,
                 learning_rate=1e-3,
                 schedule="one-cycle",
+                batch_size=256,
                 keep="last",
             ),
             flow=FlowSettings(
-                transforms=3, hidden=(64,), log_scale="softclip", learning_rate=2e-3, schedule="one-cycle"
+                transforms=3,
+                hidden=(64,),
+                log_scale="softclip",
+                learning_rate=2e-3,
+                schedule="one-cycle",
+                batch_size=256,
             ),
             balance="square-root",
-            encoder_steps=1000,
-            flow_steps=800,
+            encoder_steps=800,
+            flow_steps=650,
             latent_directions=16,
             row_directions=16,
             triage="distance",
@@ -65,3 +71,19 @@ RECIPES: dict[str, SculptorRecipe] = {
         triage_weight=0.75,
     ),
 }
+
+
+def untrained(recipe: SculptorRecipe) -> SculptorRecipe:
+    """The control that learned nothing: networks, projections and calibration as ever, but the weights they start from.
+
+    One step at a vanishing learning rate leaves the weights and runs everything else as always.
+    """
+    still = {"learning_rate": 1e-12, "epochs": 1, "passes": 1}
+    member = recipe.member
+    changed = {
+        "sculpt": member.sculpt.model_copy(update=still),
+        "flow": member.flow.model_copy(update=still),
+        "encoder_steps": 1 if member.encoder_steps else None,
+        "flow_steps": 1 if member.flow_steps else None,
+    }
+    return recipe.model_copy(update={"member": member.model_copy(update=changed)})

@@ -35,6 +35,7 @@ class TrainingRows:
         part: ``"fit"``, ``"validation"``, ``"calibration"`` or ``"left out"`` for each row.
         normal: The label of normal rows, if labels were given.
         conflicts: Known-anomaly rows left out because a normal row has the same values.
+        domain: The domain of each row, or ``None`` where none were given.
     """
 
     table: pa.Table
@@ -43,6 +44,7 @@ class TrainingRows:
     part: NDArray[np.str_]
     normal: str | None
     conflicts: int
+    domain: NDArray[np.str_] | None = None
 
     def of(self, part: str, *, anomalous: bool) -> NDArray[np.bool_]:
         """The mask of one part's normal or anomalous rows."""
@@ -63,6 +65,7 @@ def training_rows(
     normal: str | int | None,
     seed: int,
     blocks: Any = None,
+    domain: Any = None,
 ) -> TrainingRows:
     """Check the labels and assign rows to parts by their hash, whatever their order.
 
@@ -73,6 +76,7 @@ def training_rows(
         normal: The label of normal rows, or ``None`` to find it.
         seed: Seeds the hash.
         blocks: One value a row; rows that share it, such as one day's or one recording's, stay in one part.
+        domain: One value a row: the day, host or site whose normals it belongs with.
 
     Raises:
         InputError: If there are no or too few normal rows, or the labels do not fit.
@@ -111,6 +115,7 @@ def training_rows(
         part=part,
         normal=name,
         conflicts=int(np.count_nonzero(anomalous & ~clean)),
+        domain=None if domain is None else as_labels(domain, rows),
     )
 
 

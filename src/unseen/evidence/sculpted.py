@@ -31,7 +31,8 @@ class SculptedRecipe(BaseModel):
         sculpt: Stage 1 (encoder and loss).
         flow: Stage 2.
         balance: Which rows stage 1 sees (see :func:`~unseen.evidence.balance.balanced_rows`).
-        encoder_steps: Where set, stage 1 takes about this many steps whatever the number of rows, instead of epochs.
+        encoder_steps: Where set, stage 1 takes about this many steps instead of epochs; fewer on small tables, which
+            are gone through at most 60 times, or for 250 steps.
         flow_steps: The same for stage 2.
         latent_directions: Project the latent onto at most this many principal directions before the flow; ``None``
             leaves it as it is.
@@ -225,10 +226,21 @@ def _restore_projection(arrays: Mapping[str, NDArray[Any]]) -> Whitening | None:
     return projection
 
 
+# A training of so many steps is judged about this often; each judgement costs a pass over the validation rows.
+_JUDGED = 20
+# More passes than this over a small table learn it by heart, but for very small ones a few steps more.
+_MOST_PASSES = 60
+_FEWEST_STEPS = 250
+
+
 def _epochs(steps: int | None, settings: SculptSettings | FlowSettings, rows: int) -> dict[str, int]:
     if steps is None:
         return {}
-    return {"epochs": max(1, round(steps * settings.batch_size / max(rows, settings.batch_size)))}
+    a_pass = max(rows / settings.batch_size, 1.0)
+    steps = min(steps, max(_FEWEST_STEPS, round(_MOST_PASSES * a_pass)))
+    passes = max(1, round(steps / a_pass))
+    a_time = max(1, passes // _JUDGED)
+    return {"epochs": max(1, round(passes / a_time)), "passes": a_time}
 
 
 def _named(progress: ProgressCallback | None, name: str) -> ProgressCallback | None:

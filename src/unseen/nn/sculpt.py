@@ -219,7 +219,7 @@ class _StageOne:
         self.X_validation, self.is_anomaly_validation = X_validation, is_anomaly_validation
         self.settings, self.progress = settings, progress
         self.loss = self._loss()
-        steps = -(-len(X) // settings.batch_size) * settings.epochs
+        steps = -(-len(X) // settings.batch_size) * settings.epochs * settings.passes
         self.collapse_steps = max(1, min(settings.collapse_steps, steps // 2))
         self.judge_rows = np.linspace(0, len(X) - 1, min(len(X), settings.centroid_rows)).astype(np.intp)
 

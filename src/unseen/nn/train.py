@@ -37,7 +37,8 @@ class TrainSettings(BaseModel):
     """The constants of one training.
 
     Arguments:
-        epochs: Passes over the rows, at most.
+        epochs: Epochs, at most; each ends with a validation and, where asked for, a checkpoint.
+        passes: Passes over the rows in an epoch. Few rows need many passes, and few of them a validation of its own.
         batch_size: Rows a step; a last batch of a single row is dropped.
         optimizer: ``"adam"`` or ``"adamw"`` (weight decay apart from the gradient).
         learning_rate: The learning rate, or the highest one of the schedule.
@@ -53,6 +54,7 @@ class TrainSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     epochs: Annotated[int, Field(ge=1)] = 10
+    passes: Annotated[int, Field(ge=1)] = 1
     batch_size: Annotated[int, Field(ge=2)] = 512
     optimizer: Literal["adam", "adamw"] = "adam"
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
@@ -244,7 +246,8 @@ class _Run:
             self.parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
         # A batch of one row has no spread, and a loss of class means none to learn from.
-        self.steps = math.ceil(rows / settings.batch_size) - (rows % settings.batch_size == 1)
+        self.steps_a_pass = math.ceil(rows / settings.batch_size) - (rows % settings.batch_size == 1)
+        self.steps = self.steps_a_pass * settings.passes
         self.history: list[dict[str, float]] = []
         self.best: dict[str, Tensor] | None = None
         self.seconds_before = 0.0
@@ -273,14 +276,17 @@ class _Run:
     def epoch(self) -> dict[str, float]:
         """Run one epoch and give its mean loss and gradient norm."""
         seed, number = self.settings.seed, len(self.history) + 1
-        order = torch.randperm(self.rows, generator=generator(seed, self.name, "order", number))
+        shuffle = generator(seed, self.name, "order", number)
         noise = generator(seed, self.name, "noise", number)
         self.module.train()
         losses, norms = [], []
         # Dropout alone draws from the process's global generator; without it, threads may train side by side.
         with isolated_rng(seed, self.name, "dropout", number) if self.has_dropout else nullcontext():
             for index in range(self.steps):
-                chosen = order[index * self.settings.batch_size : (index + 1) * self.settings.batch_size]
+                start = index % self.steps_a_pass * self.settings.batch_size
+                if not start:
+                    order = torch.randperm(self.rows, generator=shuffle)
+                chosen = order[start : start + self.settings.batch_size]
                 batch = tuple(tensor.index_select(0, chosen) for tensor in self.data)
                 step = Step((number - 1) * self.steps + index, index == 0, noise, self.history)
                 loss, norm = self.step(batch, step)
