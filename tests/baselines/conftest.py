@@ -15,6 +15,8 @@ HIDDEN = ("beacon", "ftp_bruteforce", "service_scan", "slow_read", "udp_scan")
 
 # Enough steps to learn from 1,500 rows.
 STEPS = 300
+# Larger networks: fewer suffice, and cost as much.
+RIVAL_STEPS = 120
 
 
 class Split:
@@ -40,11 +42,15 @@ def split(lab: tuple[pa.Table, np.ndarray]) -> Split:
 @pytest.fixture(scope="session", autouse=True)
 def short_training() -> Iterator[None]:
     """Networks train for fewer steps here than in earnest."""
-    from unseen.baselines import networks
+    from unseen.baselines import coral, mtae, mtl_red, networks, odin, resad
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(networks, "_STEPS", STEPS)
         patch.setattr(networks, "_DEVNET_STEPS", STEPS)
+        for rival in (coral, mtae, mtl_red, odin, resad):
+            patch.setattr(rival, "_STEPS", RIVAL_STEPS)
+        for rival in (coral, mtl_red, odin):
+            patch.setattr(rival, "_SHORT", RIVAL_STEPS // 8)
         yield
 
 

@@ -24,7 +24,7 @@ from unseen.metrics import auroc
 CLASSES = {name: entry.load() for name, entry in BASELINES.items()}
 SUPERVISED = [name for name, cls in CLASSES.items() if cls.supervised]  # type: ignore[attr-defined]
 # Of these, too, the scores follow from the labels.
-LABELLED = [*SUPERVISED, "boosting-negatives"]
+LABELLED = [*SUPERVISED, "boosting-negatives", "resad"]
 
 
 def mean_auroc(scores: np.ndarray, y: np.ndarray, *, known: bool, trained: set[str]) -> float:
@@ -35,7 +35,7 @@ def mean_auroc(scores: np.ndarray, y: np.ndarray, *, known: bool, trained: set[s
 def test_names_are_listed_without_importing_what_they_need() -> None:
     code = "import sys, unseen.baselines as b; print(len(b.BASELINES), {'torch', 'sklearn'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "18 set()"
+    assert run.stdout.strip() == f"{len(BASELINES)} set()"
 
 
 def test_scores_are_finite_float64_and_the_two_directions_agree(fitted: Baseline, split: Split) -> None:
@@ -120,7 +120,7 @@ def test_unsupervised_ones_do_not_look_at_known_anomalies(
         return
     X = split.X_test.slice(0, 300)
     scores = alone.fit(split.X.filter(pa.array(normal)), split.y[normal]).anomaly_score(X)
-    assert np.array_equal(scores, fitted_of(name).anomaly_score(X)) == (name != "boosting-negatives")
+    assert np.array_equal(scores, fitted_of(name).anomaly_score(X)) == (name not in ("boosting-negatives", "resad"))
 
 
 class Spy(Baseline):
@@ -153,13 +153,36 @@ def test_all_are_fitted_on_the_rows_that_do_not_calibrate(split: Split) -> None:
     assert Spy(normal="benign", random_state=1).fit(split.X, split.y).seed_ != spy.seed_
 
 
-def test_the_preparation_is_a_parameter_and_no_other_is_taken(split: Split) -> None:
+def test_the_preparation_is_a_parameter_of_all(split: Split) -> None:
     paper = Spy(normal="benign", preparation="paper").fit(split.X, split.y)
     assert not paper.preparer_.settings.signed_log
     with pytest.raises(InputError, match="preparation='log'"):
         Spy(preparation="log").fit(split.X, split.y)
     for cls in CLASSES.values():
-        assert cls._get_param_names() == Baseline._get_param_names()
+        assert set(Baseline._get_param_names()) <= set(cls._get_param_names())
+
+
+@pytest.mark.parametrize(
+    ("name", "setting", "message"),
+    [
+        ("knn", {"neighbours": 0}, "neighbours=0 must be a whole number of at least 1"),
+        ("lof", {"neighbours": 2.5}, "neighbours=2.5 must be a whole number"),
+        ("ocsvm", {"nu": 2.0}, "nu=2.0 must be a number from 1e-06 to 1"),
+        ("pca", {"variance": "most"}, "variance='most' must be a number"),
+        ("gaussian-mixture", {"components": True}, "components=True must be a whole number"),
+        ("isolation-forest", {"tree_rows": 1}, "tree_rows=1 must be a whole number of at least 2"),
+        ("boosting-negatives", {"column_share": 0.0}, "column_share=0.0 must be a number"),
+        ("extra-trees", {"leaf_rows": -1}, "leaf_rows=-1 must be a whole number"),
+        ("mlp", {"decay": -0.1}, "decay=-0.1 must be a number of at least 0"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_refused_before_any_work(
+    name: str, setting: dict[str, Any], message: str, split: Split
+) -> None:
+    made = BASELINES[name](normal="benign", **setting)
+    assert {key: made.get_params()[key] for key in setting} == setting
+    with pytest.raises(InputError, match=message):
+        made.fit(split.X, split.y)
 
 
 def test_a_score_that_is_none_a_model_file_and_a_checkpoint_are_refused(split: Split, tmp_path: Path) -> None:

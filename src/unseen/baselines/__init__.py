@@ -20,11 +20,13 @@ class Entry:
         module: The module of this package it lives in.
         name: Its class.
         about: One line.
+        in_all: Whether a benchmark of all methods means it too.
     """
 
     module: str
     name: str
     about: str
+    in_all: bool = True
 
     def load(self) -> type[Detector]:
         """The class."""
@@ -55,4 +57,13 @@ BASELINES: dict[str, Entry] = {
     "boosting-negatives": Entry("boosting", "BoostingNegatives", "LightGBM with shuffled normals as more anomalies"),
     "xgbod": Entry("xgbod", "XGBOD", "XGBoost on features and classic detectors' scores"),
     "devnet": Entry("networks", "DevNet", "a network trained on deviations from a Gaussian prior"),
+    # Meta-learning's published rivals: they cost more than all others together and are asked for by name.
+    "coral": Entry("coral", "CORAL", "a classifier whose latents have the same moments in all families", in_all=False),
+    "mtae": Entry("mtae", "MTAE", "a classifier on a latent that restores rows of every family", in_all=False),
+    "d-mtae": Entry("mtae", "DMTAE", "the same from rows with 30 % of their entries blanked", in_all=False),
+    "mtl-red": Entry(
+        "mtl_red", "MTLRED", "a classifier whose latent restores the row and shares little with it", in_all=False
+    ),
+    "odin": Entry("odin", "ODIN", "a classifier asked again after a small step towards normal", in_all=False),
+    "resad": Entry("resad", "ResAD", "density of a row's difference from its nearest normal reference", in_all=False),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,7 +15,7 @@ from unseen.detectors.base import Detector, Prepared, TrainingContext
 from unseen.errors import InputError, TrainingError
 from unseen.prepare import PRESETS, PrepareSettings
 
-__all__ = ["Baseline", "FittingRows", "drawn"]
+__all__ = ["Baseline", "FittingRows", "check_number", "drawn"]
 
 # Rows handed to a library at a time, always exactly as many; see `Baseline._score`.
 _BLOCK = 2048
@@ -29,11 +29,17 @@ class FittingRows:
         normals: Normals of the parts "fit" and "validation", shape (n, d).
         held_out: Which of them are of "validation", shape (n,); a training may stop early by these.
         known: Known anomalies of both parts, shape (m, d).
+        families: Their class labels, shape (m,).
+        normal_domains: The domain of each normal, shape (n,), or ``None`` where none were given.
+        known_domains: The domain of each known anomaly, shape (m,), or ``None``.
     """
 
     normals: NDArray[np.float32]
     held_out: NDArray[np.bool_]
     known: NDArray[np.float32]
+    families: NDArray[np.str_] = field(default_factory=lambda: np.empty(0, dtype="<U1"))
+    normal_domains: NDArray[np.str_] | None = None
+    known_domains: NDArray[np.str_] | None = None
 
     @property
     def X(self) -> NDArray[np.float32]:  # noqa: N802
@@ -104,7 +110,12 @@ class Baseline(Detector):
         if self.supervised and not len(known):
             raise InputError(f"{name} learns from known anomalies, and there are none: give y with their classes")
         rows = FittingRows(
-            np.concatenate([fit, validation]), np.repeat([False, True], [len(fit), len(validation)]), known
+            np.concatenate([fit, validation]),
+            np.repeat([False, True], [len(fit), len(validation)]),
+            known,
+            np.concatenate([data.classes(part) for part in ("fit", "validation")]),
+            _domains(data, anomalous=False),
+            _domains(data, anomalous=True),
         )
         # Libraries want 32 bits; the name keeps two methods of one seed from drawing the same numbers.
         entropy = np.random.SeedSequence([context.seed, zlib.crc32(name.encode())])
@@ -135,6 +146,32 @@ class Baseline(Detector):
 
     def _restore_evidence(self, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> None:
         raise InputError(f"{type(self).__name__} has no model file")
+
+
+def check_number(name: str, value: Any, low: float, high: float = np.inf, *, whole: bool = False) -> None:
+    """Refuse a constructor argument that is no number between two others.
+
+    Arguments:
+        name: The argument.
+        value: Its value.
+        low: The smallest that can be used.
+        high: The largest.
+        whole: Whether it counts something.
+
+    Raises:
+        InputError: With the name and what it may be.
+    """
+    kinds = (int, np.integer) if whole else (int, float, np.integer, np.floating)
+    if isinstance(value, kinds) and not isinstance(value, bool) and low <= value <= high:
+        return
+    what = "a whole number" if whole else "a number"
+    range_ = f"of at least {low:g}" if np.isinf(high) else f"from {low:g} to {high:g}"
+    raise InputError(f"{name}={value!r} must be {what} {range_}")
+
+
+def _domains(data: Prepared, *, anomalous: bool) -> NDArray[np.str_] | None:
+    parts = [data.domains(part, anomalous=anomalous) for part in ("fit", "validation")]
+    return None if any(part is None for part in parts) else np.concatenate([part for part in parts if part is not None])
 
 
 def drawn(most: int, rows: int, seed: int) -> NDArray[np.intp]:

@@ -10,12 +10,10 @@ from numpy.typing import NDArray
 from sklearn import covariance, decomposition, mixture
 from sklearn.exceptions import ConvergenceWarning
 
-from unseen.baselines.base import Baseline, FittingRows
+from unseen.baselines.base import Baseline, FittingRows, check_number
 
 __all__ = ["PCA", "GaussianMixture", "Mahalanobis"]
 
-_EXPLAINED = 0.95
-_COMPONENTS = 12
 # A component with fewer rows than this has no covariance worth the name.
 _ROWS_PER_COMPONENT = 50
 # Added to each variance; prepared columns have variances of about 1.
@@ -28,16 +26,44 @@ _ITERATIONS = 20
 class PCA(Baseline):
     """The squared distance of a row from the normals' principal subspace.
 
-    scikit-learn's decomposition; the subspace holds 95 % of the variance. Nothing is changed. For the arguments see
-    :class:`~unseen.baselines.base.Baseline`.
+    scikit-learn's decomposition; the subspace holds 95 % of the variance. Nothing is changed. The other arguments are
+    those of :class:`~unseen.baselines.base.Baseline`.
 
     References:
         | A Novel Anomaly Detection Scheme Based on Principal Component Classifier (Shyu et al., 2003)
         | https://apps.dtic.mil/sti/citations/ADA465712
+
+    Arguments:
+        variance: The share of the variance that the subspace holds.
     """
 
+    def __init__(
+        self,
+        *,
+        variance: float = 0.95,
+        normal: str | int | None = None,
+        preparation: str = "signed-log",
+        false_alarm_rate: float = 0.01,
+        ignore: tuple[str, ...] = (),
+        categorical: tuple[str, ...] = (),
+        random_state: int | np.random.RandomState | None = 0,
+    ) -> None:
+        super().__init__(
+            normal=normal,
+            preparation=preparation,
+            false_alarm_rate=false_alarm_rate,
+            ignore=ignore,
+            categorical=categorical,
+            random_state=random_state,
+        )
+        self.variance = variance
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_number("variance", self.variance, 0.01, 0.9999)
+
     def _fit_rows(self, rows: FittingRows, seed: int) -> dict[str, Any]:
-        self.subspace_ = decomposition.PCA(_EXPLAINED, svd_solver="full").fit(rows.normals.astype(np.float64))
+        self.subspace_ = decomposition.PCA(self.variance, svd_solver="full").fit(rows.normals.astype(np.float64))
         return {"components": int(self.subspace_.n_components_)}
 
     def _score_block(self, X: NDArray[np.float32]) -> NDArray[Any]:
@@ -70,14 +96,42 @@ class GaussianMixture(Baseline):
 
     scikit-learn's, started from k-means, at most 20 iterations in single precision; 0.01 is added to each variance.
     Fewer components where there are not 50 rows for each. These settings were chosen among six on the benchmark's seed
-    0, which flatters the method a little. For the arguments see :class:`~unseen.baselines.base.Baseline`.
+    0, which flatters the method a little. The other arguments are those of :class:`~unseen.baselines.base.Baseline`.
 
     References:
         | Maximum Likelihood from Incomplete Data via the EM Algorithm (Dempster, Laird, Rubin, 1977)
+
+    Arguments:
+        components: Gaussians in the mixture.
     """
 
+    def __init__(
+        self,
+        *,
+        components: int = 12,
+        normal: str | int | None = None,
+        preparation: str = "signed-log",
+        false_alarm_rate: float = 0.01,
+        ignore: tuple[str, ...] = (),
+        categorical: tuple[str, ...] = (),
+        random_state: int | np.random.RandomState | None = 0,
+    ) -> None:
+        super().__init__(
+            normal=normal,
+            preparation=preparation,
+            false_alarm_rate=false_alarm_rate,
+            ignore=ignore,
+            categorical=categorical,
+            random_state=random_state,
+        )
+        self.components = components
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_number("components", self.components, 1, whole=True)
+
     def _fit_rows(self, rows: FittingRows, seed: int) -> dict[str, Any]:
-        components = max(1, min(_COMPONENTS, len(rows.normals) // _ROWS_PER_COMPONENT))
+        components = max(1, min(self.components, len(rows.normals) // _ROWS_PER_COMPONENT))
         self.mixture_ = mixture.GaussianMixture(
             components, reg_covar=_REGULARISATION, max_iter=_ITERATIONS, tol=_TOLERANCE, random_state=seed
         )

@@ -8,32 +8,58 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import neighbors
 
-from unseen.baselines.base import Baseline, FittingRows, drawn
+from unseen.baselines.base import Baseline, FittingRows, check_number, drawn
 
 __all__ = ["KNN", "LOF"]
 
 # More references hardly change the ranking, and every one costs each scored row a distance.
 _REFERENCES = 10_000
-_KNN_NEIGHBOURS = 10
-_LOF_NEIGHBOURS = 20
 
 
 class KNN(Baseline):
-    """The distance to the 10th nearest normal.
+    """The distance to the 10th nearest normal, or another.
 
-    scikit-learn's exact search. Changed: at most 10,000 normals, drawn at random, serve as references. For the
-    arguments see :class:`~unseen.baselines.base.Baseline`.
+    scikit-learn's exact search. Changed: at most 10,000 normals, drawn at random, serve as references. The other
+    arguments are those of :class:`~unseen.baselines.base.Baseline`.
 
     References:
         | Efficient Algorithms for Mining Outliers from Large Data Sets (Ramaswamy, Rastogi, Shim, 2000)
         | https://doi.org/10.1145/342009.335437
+
+    Arguments:
+        neighbours: The distance is that to the neighbour of this number.
     """
+
+    def __init__(
+        self,
+        *,
+        neighbours: int = 10,
+        normal: str | int | None = None,
+        preparation: str = "signed-log",
+        false_alarm_rate: float = 0.01,
+        ignore: tuple[str, ...] = (),
+        categorical: tuple[str, ...] = (),
+        random_state: int | np.random.RandomState | None = 0,
+    ) -> None:
+        super().__init__(
+            normal=normal,
+            preparation=preparation,
+            false_alarm_rate=false_alarm_rate,
+            ignore=ignore,
+            categorical=categorical,
+            random_state=random_state,
+        )
+        self.neighbours = neighbours
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_number("neighbours", self.neighbours, 1, whole=True)
 
     def _fit_rows(self, rows: FittingRows, seed: int) -> dict[str, Any]:
         references = rows.normals[drawn(_REFERENCES, len(rows.normals), seed)]
         # In tens of columns a tree of the references saves nothing.
         self.search_ = neighbors.NearestNeighbors(
-            n_neighbors=min(_KNN_NEIGHBOURS, len(references)), algorithm="brute"
+            n_neighbors=min(self.neighbours, len(references)), algorithm="brute"
         ).fit(references)
         return {"references": len(references)}
 
@@ -43,22 +69,50 @@ class KNN(Baseline):
 
 
 class LOF(Baseline):
-    """How much thinner the normals lie around a row than around its 20 nearest normals.
+    """How much thinner the normals lie around a row than around its nearest normals.
 
-    scikit-learn's, for new rows. Changed: at most 10,000 normals serve as references, and equal ones count once: a
-    row with more than 20 copies would have infinite density. For the arguments see
+    scikit-learn's, for new rows. Changed: at most 10,000 normals serve as references, and equal ones count once: a row
+    with more copies than neighbours would have infinite density. The other arguments are those of
     :class:`~unseen.baselines.base.Baseline`.
 
     References:
         | LOF: Identifying Density-Based Local Outliers (Breunig, Kriegel, Ng, Sander, 2000)
         | https://doi.org/10.1145/342009.335388
+
+    Arguments:
+        neighbours: How many neighbours a density is taken over.
     """
+
+    def __init__(
+        self,
+        *,
+        neighbours: int = 20,
+        normal: str | int | None = None,
+        preparation: str = "signed-log",
+        false_alarm_rate: float = 0.01,
+        ignore: tuple[str, ...] = (),
+        categorical: tuple[str, ...] = (),
+        random_state: int | np.random.RandomState | None = 0,
+    ) -> None:
+        super().__init__(
+            normal=normal,
+            preparation=preparation,
+            false_alarm_rate=false_alarm_rate,
+            ignore=ignore,
+            categorical=categorical,
+            random_state=random_state,
+        )
+        self.neighbours = neighbours
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_number("neighbours", self.neighbours, 1, whole=True)
 
     def _fit_rows(self, rows: FittingRows, seed: int) -> dict[str, Any]:
         distinct = np.unique(rows.normals, axis=0)
         references = distinct[drawn(_REFERENCES, len(distinct), seed)]
         self.search_ = neighbors.LocalOutlierFactor(
-            n_neighbors=min(_LOF_NEIGHBOURS, len(references) - 1), algorithm="brute", novelty=True
+            n_neighbors=min(self.neighbours, len(references) - 1), algorithm="brute", novelty=True
         ).fit(references)
         return {"references": len(references)}
 

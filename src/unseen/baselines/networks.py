@@ -15,7 +15,7 @@ from unseen.nn.flows import negative_log_likelihood
 from unseen.nn.inference import run_in_chunks
 from unseen.nn.scorer import Whitening
 from unseen.nn.sculpt import FlowSettings, train_flow
-from unseen.nn.train import TrainSettings
+from unseen.nn.train import TrainingReport, TrainSettings
 
 __all__ = ["Autoencoder", "DeepSVDD", "DevNet", "RawFlow"]
 
@@ -45,7 +45,7 @@ class Autoencoder(Baseline):
     def _fit_rows(self, rows: FittingRows, seed: int) -> dict[str, Any]:
         fit, validation = rows.normals[~rows.held_out], rows.normals[rows.held_out]
         self.network_, report = train_autoencoder(fit, validation, _settings(_NETWORK, _STEPS, len(fit), seed))
-        return {"network": report.model_dump(mode="json")}
+        return _reported(report)
 
     def _score_block(self, X: NDArray[np.float32]) -> NDArray[Any]:
         return run_in_chunks(self.network_, X)
@@ -65,7 +65,7 @@ class DeepSVDD(Baseline):
     def _fit_rows(self, rows: FittingRows, seed: int) -> dict[str, Any]:
         fit, validation = rows.normals[~rows.held_out], rows.normals[rows.held_out]
         self.network_, report = train_deep_svdd(fit, validation, _settings(_DEEP_SVDD, _STEPS, len(fit), seed))
-        return {"network": report.model_dump(mode="json")}
+        return _reported(report)
 
     def _score_block(self, X: NDArray[np.float32]) -> NDArray[Any]:
         return run_in_chunks(self.network_, X)
@@ -88,7 +88,7 @@ class RawFlow(Baseline):
         Z = run_in_chunks(self.whitening_, rows.normals)
         fit, validation = Z[~rows.held_out], Z[rows.held_out]
         self.flow_, report = train_flow(fit, validation, _settings(_FLOW, _STEPS, len(fit), seed))
-        return {"network": report.model_dump(mode="json"), "directions": Z.shape[1]}
+        return {**_reported(report), "directions": Z.shape[1]}
 
     def _score_block(self, X: NDArray[np.float32]) -> NDArray[Any]:
         scores = run_in_chunks(lambda x: negative_log_likelihood(self.flow_, self.whitening_(x)), X)
@@ -113,10 +113,16 @@ class DevNet(Baseline):
     def _fit_rows(self, rows: FittingRows, seed: int) -> dict[str, Any]:
         settings = _settings(_DEVNET, _DEVNET_STEPS, len(rows.normals), seed)
         self.network_, report = train_devnet(rows.normals, rows.known, settings)
-        return {"network": report.model_dump(mode="json")}
+        return _reported(report)
 
     def _score_block(self, X: NDArray[np.float32]) -> NDArray[Any]:
         return run_in_chunks(self.network_, X)
+
+
+def _reported(report: TrainingReport) -> dict[str, Any]:
+    """What the training report says of a network; its messages stand where a detector's user finds them."""
+    said = report.model_dump(mode="json")
+    return {"messages": said.pop("messages"), "network": said}
 
 
 def _settings(settings: Settings, steps: int, rows: int, seed: int) -> Settings:
