@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import fnmatch
+import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 from unseen.atomic import os_words
 from unseen.errors import InputError
+from unseen.sources.dialect import open_text
+from unseen.sources.guard import reading
 
-__all__ = ["FORMATS", "find_files", "format_of"]
+__all__ = ["FORMATS", "find_files", "format_of", "log_kind"]
 
 _log = logging.getLogger("unseen.sources")
 
@@ -17,7 +21,13 @@ FORMATS: dict[str, tuple[str, ...]] = {
     "csv": (".csv", ".tsv", ".csv.gz", ".tsv.gz"),
     "parquet": (".parquet", ".pq"),
     "arrow": (".arrow", ".arrows", ".feather", ".ipc"),
+    # Logs are told by their content; these suffixes and names are for the listing of folders.
+    "zeek": ("conn.log", "conn.log.gz"),
+    "eve": ("eve.json", "eve.json.gz"),
 }
+_LOG_NAMES = {"zeek": ("conn.*.log", "conn.*.log.gz", "conn_*.log"), "eve": ("eve-*.json", "eve.*.json", "eve.json.*")}
+_CAPTURES = tuple(bytes.fromhex(m) for m in ("d4c3b2a1", "a1b2c3d4", "4d3cb2a1", "a1b23c4d", "34cdb2a1", "0a0d0d0a"))
+_HEAD_BYTES = 1 << 16
 _MAGIC = {b"PAR1": "parquet", b"ARROW1": "arrow", b"\xff\xff\xff\xff": "arrow"}
 
 
@@ -55,16 +65,51 @@ def find_files(where: str | Path | Sequence[str | Path], format: str | None) -> 
 
 
 def format_of(path: Path) -> str:
-    """Tell a file's format from its suffix, or from its first bytes where the suffix says nothing."""
+    """Tell a file's format from its suffix, or from its first bytes where the suffix says nothing.
+
+    Raises:
+        InputError: If the file cannot be opened, or holds packets or JSON of an unknown kind.
+    """
     by_name = _known_suffix(path, None)
-    if by_name is not None:
+    if by_name in ("parquet", "arrow"):
         return by_name
     try:
         with path.open("rb") as file:
             head = file.read(8)
     except OSError as error:
         raise InputError(f"{path}: {os_words(error)}") from error
-    return next((name for magic, name in _MAGIC.items() if head.startswith(magic)), "csv")
+    if head[:4] in _CAPTURES:
+        raise InputError(f"{path}: holds packets, not rows; meter them first: unseen flows {path} --out flows.parquet")
+    magic = next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
+    if by_name is None and magic is not None:
+        return magic
+    with reading(path, "log or table"), open_text(path) as stream:
+        return log_kind(path, stream.read(_HEAD_BYTES)) or (by_name if by_name in _LOG_NAMES else None) or "csv"
+
+
+def log_kind(path: Path, head: bytes) -> str | None:
+    """Tell a log by its first lines: ``"zeek"``, ``"eve"``, or ``None`` for a table.
+
+    Raises:
+        InputError: If it holds JSON objects of another kind.
+    """
+    lines = [line for line in head.split(b"\n") if line.strip()][:50]
+    if not lines:
+        return None
+    if lines[0].startswith((b"#separator", b"#fields", b"#set_separator")):
+        return "zeek"
+    if not lines[0].lstrip().startswith(b"{"):
+        return None
+    for line in lines:
+        try:
+            event = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(event, dict) and isinstance(event.get("event_type"), str):
+            return "eve"
+        if isinstance(event, dict) and "id.orig_h" in event and "id.resp_h" in event:
+            return "zeek"
+    raise InputError(f"{path}: holds JSON that is neither Zeek's conn.log nor Suricata's EVE log")
 
 
 def _expand(item: str | Path, format: str | None, notes: list[str]) -> list[Path]:  # noqa: A002
@@ -114,6 +159,12 @@ def _of_glob(pattern: Path, notes: list[str]) -> list[Path]:
 def _known_suffix(path: Path, format: str | None) -> str | None:  # noqa: A002
     name = path.name.lower()
     for known, suffixes in FORMATS.items():
-        if format in (None, known) and name.endswith(suffixes):
+        if format not in (None, known):
+            continue
+        if known in _LOG_NAMES:
+            patterns = (*suffixes, *_LOG_NAMES[known])
+            if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
+                return known
+        elif name.endswith(suffixes):
             return known
     return None

@@ -21,17 +21,23 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from unseen.atomic import atomic_write
 from unseen.errors import InputError, SchemaError
 from unseen.sources.batching import rebatch
 from unseen.sources.columnar import ArrowFile, ParquetFile
 from unseen.sources.delimited import TextFile
 from unseen.sources.discover import find_files, format_of
+from unseen.sources.eve import EveParser
+from unseen.sources.lines import LineParser, LogFile
+from unseen.sources.metadata import metadata_columns
+from unseen.sources.zeek import ZeekParser
 
 __all__ = ["BATCH_ROWS", "FileReader", "Source", "open_source"]
 
 _log = logging.getLogger("unseen.sources")
 # About 10 MB a batch of 80 columns. With 65,536 rows the peak is 130 MB higher, and reading is no faster.
 BATCH_ROWS = 16384
+_PARSERS: dict[str, type[LineParser]] = {"zeek": ZeekParser, "eve": EveParser}
 
 
 class FileReader(Protocol):
@@ -39,7 +45,10 @@ class FileReader(Protocol):
 
     path: Path
     schema: pa.Schema
-    notes: tuple[str, ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was put right or left out, in words."""
 
     def count_rows(self) -> int | None:
         """Return the number of rows where it is known without reading them."""
@@ -70,6 +79,27 @@ class Source:
     def notes(self) -> list[str]:
         """What was left out or put right so far, in words; reading can add to it."""
         return self._notes + [note for reader in self._readers for note in reader.notes]
+
+    @property
+    def metadata(self) -> tuple[str, ...]:
+        """Columns known to be metadata, no features: addresses, ports and times of flow tables and logs."""
+        return tuple(metadata_columns(self.schema.names))
+
+    @property
+    def rejected(self) -> int:
+        """Lines of logs that could not be read so far."""
+        return sum(reader.rejects.count for reader in self._readers if isinstance(reader, LogFile))
+
+    def save_rejects(self, path: str | Path) -> None:
+        """Write the lines that could not be read, with file, line number and reason, as JSON lines.
+
+        Raises:
+            InputError: If the place cannot be written.
+        """
+        with atomic_write(path) as file:
+            for reader in self._readers:
+                if isinstance(reader, LogFile):
+                    reader.rejects.copy_to(file)
 
     def count_rows(self) -> int | None:
         """Return the number of rows where the files state it (Parquet), else None."""
@@ -126,14 +156,15 @@ def open_source(
     text: Collection[str] = (),
     column_names: Sequence[str] | None = None,
 ) -> Source:
-    """Open CSV, Parquet and Arrow files, a folder or a glob of them, as one stream of rows.
+    """Open CSV, Parquet and Arrow files, Zeek and Suricata logs, a folder or a glob of them, as one stream of rows.
 
     Column names lose outer spaces; types are honest: number columns of CSV files are ``float64`` (``int64`` where
     whole numbers reach 2**53), all text is ``string``, everything else is as stored.
 
     Arguments:
         path: A file, a folder, a glob, or a sequence of them.
-        format: ``"csv"``, ``"parquet"`` or ``"arrow"``; None tells it from suffix or first bytes.
+        format: ``"csv"``, ``"parquet"``, ``"arrow"``, ``"zeek"`` or ``"eve"``; None tells it from suffix or first
+            bytes.
         text: Columns of CSV files to read as text whatever they hold, for example a label of 0 and 1.
         column_names: The names, for CSV files without a header line.
 
@@ -149,6 +180,8 @@ def open_source(
             readers.append(ParquetFile(file))
         elif kind == "arrow":
             readers.append(ArrowFile(file))
+        elif kind in _PARSERS:
+            readers.append(LogFile(file, _PARSERS[kind]))
         else:
             readers.append(TextFile(file, text=text, column_names=column_names))
     for note in (note for reader in readers for note in reader.notes):

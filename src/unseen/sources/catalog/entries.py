@@ -50,6 +50,7 @@ class Entry(_Fixed):
         metadata: Columns that are never features.
         derived: Metadata columns this project adds; they do not count when rows are compared.
         split_by: Normal rows that share this column's value stay in one part of a split.
+        domain: The metadata column that tells which normals belong together: a day's file, or a time, whose day counts.
         classes: Rows of every class.
         groups: Family group of a class; a class not named is its own group.
         terms: What may be done with the data.
@@ -70,6 +71,7 @@ class Entry(_Fixed):
     metadata: tuple[str, ...] = ()
     derived: tuple[str, ...] = ()
     split_by: str | None = None
+    domain: str | None = None
     classes: dict[str, int]
     groups: dict[str, str] = Field(default_factory=dict)
     terms: str

@@ -61,7 +61,7 @@ def writable_folder(data_dir: str | Path | None) -> Path:
 
 
 def find(name: str, *, data_dir: str | Path | None = None) -> Path:
-    """Return the Parquet file of a data set.
+    """Return the Parquet file of a data set, or the pattern of its files where the package brings several.
 
     Arguments:
         name: The set's name in the catalog.
@@ -103,6 +103,6 @@ def _present(wanted: Entry, data_dir: str | Path | None) -> Path | None:
     if path.is_file():
         return path
     if wanted.fetch.embedded is not None:
-        packaged = Path(str(resources.files("unseen").joinpath("data", wanted.fetch.embedded)))
-        return packaged if packaged.is_file() else None
+        folder = Path(str(resources.files("unseen").joinpath("data")))
+        return folder / wanted.fetch.embedded if any(folder.glob(wanted.fetch.embedded)) else None
     return None

@@ -1,0 +1,259 @@
+"""Lines of a log that keeps coming, to rows; the first line tells the kind of log."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+
+from unseen.errors import InputError
+from unseen.packets.schema import METADATA_TYPES
+from unseen.schema import Schema
+from unseen.sources.eve import EveParser
+from unseen.sources.lines import LONGEST_LINE, BadLine, LineParser, to_batch, to_number
+from unseen.sources.textvalues import MISSING
+from unseen.sources.zeek import ZeekParser, load_object
+
+__all__ = ["AnyLogParser", "Assembler", "Chunk", "RejectLog"]
+
+_SHOWN = 2000
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some rows on their way to the detector.
+
+    Attributes:
+        rows: The rows.
+        origin: Which source their places are in.
+        positions: Each row's place.
+        after: Where reading goes on after them.
+        received: When they were complete, by the monotonic clock.
+    """
+
+    rows: pa.RecordBatch
+    origin: str
+    positions: list[str]
+    after: dict[str, Any]
+    received: float = 0.0
+
+
+@dataclass
+class RejectLog:
+    """Counts lines that could not be read, and appends them to a file where one was named.
+
+    Arguments:
+        path: JSON lines with position, reason and text; ``None`` counts only.
+    """
+
+    path: Path | None = None
+    count: int = 0
+    first: str = ""
+    _file: IO[bytes] | None = field(default=None, repr=False)
+
+    def add(self, source: str, position: int, line: bytes, reason: str) -> None:
+        """Keep one line."""
+        self.count += 1
+        self.first = self.first or f"at byte {position:,}: {reason}"
+        if self.path is None:
+            return
+        text = line[:_SHOWN].decode("utf-8", errors="backslashreplace").rstrip("\r\n")
+        record = {"file": source, "byte": position, "reason": reason, "text": text}
+        try:
+            if self._file is None:
+                self._file = self.path.open("ab")
+            self._file.write(json.dumps(record).encode() + b"\n")
+        except OSError as error:
+            raise InputError(f"{self.path}: not written, {error.strerror}") from error
+
+    def flush(self) -> None:
+        """Bring what was kept to the file."""
+        if self._file is not None:
+            self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+class _CsvLines:
+    """CSV whose every line is a row; a model's columns are read by its schema, all others as text."""
+
+    def __init__(self, header: list[str], model: Schema) -> None:
+        kinds = {column.name: column.kind for column in model.columns}
+        names = [name.strip() for name in header]
+        if len(set(names)) < len(names) or not all(names):
+            raise InputError("the header line of the CSV has empty or repeated column names")
+        types = []
+        for name in names:
+            if name in kinds:
+                types.append(pa.float64() if kinds[name] == "number" else pa.string())
+            else:
+                types.append(METADATA_TYPES.get(name, pa.string()))
+        self.schema = pa.schema(list(zip(names, types, strict=True)))
+
+    def parse(self, line: bytes) -> tuple[Any, ...] | None:
+        if not line.strip():
+            return None
+        fields = _csv_fields(line)
+        if len(fields) != len(self.schema):
+            raise BadLine(f"{len(fields)} fields instead of {len(self.schema)}")
+        return tuple(_cell(text, column) for text, column in zip(fields, self.schema, strict=True))
+
+
+def _cell(text: str, column: pa.Field) -> Any:
+    text = text.strip()
+    if text in MISSING:
+        return None
+    if pa.types.is_string(column.type):
+        return text
+    # A damaged file may hold what no column of numbers has; infinities and NaN are mended by the preparation.
+    if text.lower().lstrip("+-") in ("inf", "infinity", "nan") and pa.types.is_floating(column.type):
+        return float(text)
+    number = to_number(text, column.name)
+    if pa.types.is_floating(column.type) or number is None:
+        return number
+    bits = column.type.bit_width - 1
+    if number != int(number) or not -(2**bits) <= number < 2**bits:
+        raise BadLine(f"{column.name} is {text[:40]!r}, no whole number of {bits + 1} bits")
+    return int(number)
+
+
+def _csv_fields(line: bytes) -> list[str]:
+    if len(line) > LONGEST_LINE:
+        raise BadLine(f"longer than {LONGEST_LINE:,} bytes")
+    try:
+        rows = list(csv.reader([line.decode("utf-8-sig").rstrip("\r\n")], strict=True))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise BadLine(f"no line of CSV, {str(error)[:60]}") from None
+    return rows[0] if rows else []
+
+
+class AnyLogParser:
+    """Tells Zeek's, Suricata's and CSV logs apart by their first line.
+
+    Arguments:
+        model: The schema of the detector that will score the rows; CSV is read by it.
+
+    Attributes:
+        header: The header lines so far, from which another parser can go on in the middle of the log.
+    """
+
+    def __init__(self, model: Schema) -> None:
+        self._model = model
+        self._inner: LineParser | None = None
+        self.header: list[bytes] = []
+
+    @property
+    def schema(self) -> pa.Schema | None:
+        """The rows' columns; ``None`` until the kind of log is known."""
+        return None if self._inner is None else self._inner.schema
+
+    def parse(self, line: bytes) -> tuple[Any, ...] | None:
+        """A row, or ``None`` for a line that carries none.
+
+        Raises:
+            BadLine: If the line is no record.
+            InputError: If the log is of a kind that cannot be watched.
+        """
+        if self._inner is None:
+            if not line.strip():
+                return None
+            self._inner = self._choose(line)
+            if isinstance(self._inner, _CsvLines):
+                self.header = [line]
+                return None
+        if line.startswith(b"#") and isinstance(self._inner, ZeekParser):
+            if line.startswith(b"#separator"):
+                self.header = []
+            self.header.append(line)
+        return self._inner.parse(line)
+
+    def _choose(self, line: bytes) -> LineParser:
+        if line.startswith(b"#"):
+            return ZeekParser()
+        if line.lstrip().startswith(b"{"):
+            event = load_object(line)
+            if isinstance(event.get("event_type"), str):
+                return EveParser()
+            if "id.orig_h" in event:
+                return ZeekParser()
+            raise BadLine("JSON that is neither Zeek's conn.log nor Suricata's EVE log")
+        try:
+            header = _csv_fields(line)
+        except BadLine as error:
+            raise InputError(
+                f"the first line is no header of a CSV file and no line of a known log ({error})"
+            ) from None
+        return _CsvLines(header, self._model)
+
+
+class Assembler:
+    """Collects bytes into lines and lines into rows, and knows at which byte each began.
+
+    Arguments:
+        model: The detector's schema.
+        rejects: Takes lines that could not be read.
+        name: The source's name.
+    """
+
+    def __init__(self, model: Schema, rejects: RejectLog, name: str) -> None:
+        self._model = model
+        self._rejects = rejects
+        self._name = name
+        self.begin(0)
+
+    def begin(self, offset: int, header: list[bytes] | None = None) -> None:
+        """Start at a byte of a log; ``header`` is what stood above it."""
+        self.offset = offset
+        self.parser = AnyLogParser(self._model)
+        for line in header or []:
+            self.parser.parse(line)
+        self._rest = b""
+        self._too_long = False
+        self.rows: list[tuple[Any, ...]] = []
+        self.positions: list[str] = []
+
+    def feed(self, data: bytes, *, final: bool = False) -> None:
+        """Take the next bytes; ``final`` makes the unfinished last line a line."""
+        *lines, rest = (self._rest + data).split(b"\n")
+        if final and rest:
+            lines, rest = [*lines, rest], b""
+        for line in lines:
+            self._line(line)
+            self.offset += len(line) + 1
+        if len(rest) > LONGEST_LINE:
+            # Only its beginning is kept; the rest of the line is passed over as it comes.
+            if not self._too_long:
+                self._rejects.add(self._name, self.offset, rest, f"longer than {LONGEST_LINE:,} bytes")
+            self._too_long = True
+            self.offset += len(rest)
+            rest = b""
+        self._rest = rest
+
+    def _line(self, line: bytes) -> None:
+        if self._too_long:
+            self._too_long = False
+            return
+        try:
+            row = self.parser.parse(line)
+        except BadLine as error:
+            self._rejects.add(self._name, self.offset, line, str(error))
+            return
+        if row is not None:
+            self.rows.append(row)
+            self.positions.append(str(self.offset))
+
+    def take(self) -> tuple[pa.RecordBatch, list[str]] | None:
+        """The rows so far, with their places; ``None`` where there are none."""
+        if not self.rows or self.parser.schema is None:
+            return None
+        batch, positions = to_batch(self.rows, self.parser.schema), self.positions
+        self.rows, self.positions = [], []
+        return batch, positions
