@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from unseen.calibrate.budget import rows_for_rate
 from unseen.calibrate.checks import check_level, check_rate, check_scores
-from unseen.errors import ArtifactError, CalibrationError, InputError
+from unseen.errors import ArtifactError, CalibrationError, InputError, require
 
 __all__ = ["ConformalCalibrator", "alarm_count"]
 
@@ -123,7 +123,7 @@ class ConformalCalibrator:
         Raises:
             CalibrationError: If the rate is below 1/(n + 1).
         """
-        from scipy.special import betaincinv
+        betaincinv = require("scipy.special", "train").betaincinv
 
         count, tail = self._count(false_alarm_rate), (1.0 - check_level(level)) / 2.0
         low, high = betaincinv(count, self.rows + 1 - count, np.array([tail, 1.0 - tail]))
@@ -190,7 +190,8 @@ def _beta_binomial_cdf(trials: int, a: int, b: int) -> tuple[int, NDArray[np.flo
 
     The window keeps memory small for millions of trials. Returns its first count, and the mass up to each count in it.
     """
-    from scipy.special import betaincinv, betaln, gammaln
+    special = require("scipy.special", "train")
+    betaincinv, betaln, gammaln = special.betaincinv, special.betaln, special.gammaln
 
     outer = np.clip(betaincinv(a, b, np.array([1e-13, 1.0 - 1e-13])), 0.0, 1.0)
     spread = 8.0 * np.sqrt(trials * np.maximum(outer * (1.0 - outer), 1.0 / max(trials, 1))) + 30.0

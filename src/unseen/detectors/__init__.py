@@ -12,11 +12,13 @@ for _module in ("sklearn", "torch", "zuko"):
 
 from unseen.detectors.base import Detector  # noqa: E402
 from unseen.detectors.loading import load  # noqa: E402
+from unseen.detectors.meta import MetaLearner  # noqa: E402
 from unseen.detectors.sculptor import LatentSculptor  # noqa: E402
+from unseen.detectors.unseen import UnseenDetector  # noqa: E402
 
-__all__ = ["DETECTORS", "Detector", "LatentSculptor", "create", "load"]
+__all__ = ["DETECTORS", "Detector", "LatentSculptor", "MetaLearner", "UnseenDetector", "create", "load"]
 
-DETECTORS: dict[str, type[Detector]] = {"sculptor": LatentSculptor}
+DETECTORS: dict[str, type[Detector]] = {"unseen": UnseenDetector, "meta": MetaLearner, "sculptor": LatentSculptor}
 
 
 def create(name: str, **parameters: Any) -> Detector:

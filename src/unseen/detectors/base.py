@@ -218,7 +218,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
             progress=progress,
         )
         self.training_report_ = {**_counts(rows), **self._fit_evidence(data, context)}
-        self.calibrator_ = ConformalCalibrator.fit(self._score(data.of("calibration", anomalous=False)))
+        self._calibrate(data.of("calibration", anomalous=False))
         self.provenance_ = {}
         for message in self.training_report_.get("messages", []):
             warnings.warn(message, UnseenWarning, stacklevel=3)
@@ -233,11 +233,16 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
         Returns:
             The detector itself; its scores are unchanged, its p-values and alarms follow the new rows.
         """
-        scores = self.anomaly_score(X_normal)
-        if not scores.size:
+        check_is_fitted(self)
+        table, named = self._read(X_normal, reset=False)
+        if not table.num_rows:
             raise InputError("recalibrate needs normal rows and got none")
-        self.calibrator_ = ConformalCalibrator.fit(scores)
+        self._calibrate(self._prepare(select(table, self.schema_, named=named)))
         return self
+
+    def _calibrate(self, X: NDArray[np.float32]) -> None:
+        """Calibrate on prepared normals that served no other purpose."""
+        self.calibrator_ = ConformalCalibrator.fit(self._score(X))
 
     # ---- scoring ----------------------------------------------------------------------------------------------------
 

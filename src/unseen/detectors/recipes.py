@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from unseen.evidence import SculptedRecipe
-from unseen.nn.sculpt import FlowSettings, SculptSettings
+from unseen.evidence.recipes import FAST
 
 __all__ = ["RECIPES", "SculptorRecipe", "untrained"]
 
@@ -37,35 +37,7 @@ RECIPES: dict[str, SculptorRecipe] = {
     "paper": SculptorRecipe(preparation="paper", member=SculptedRecipe(), fusion="triage-first"),
     "fast": SculptorRecipe(
         preparation="signed-log",
-        member=SculptedRecipe(
-            sculpt=SculptSettings(
-                encoder={"kind": "mlp", "hidden": [128, 128], "latent": 32},
-                loss="binary",
-                alpha=0.5,
-                margin=5.0**0.5,
-                distance="plain",
-                power=2,
-                noise=0.05,
-                learning_rate=1e-3,
-                schedule="one-cycle",
-                batch_size=256,
-                keep="last",
-            ),
-            flow=FlowSettings(
-                transforms=3,
-                hidden=(64,),
-                log_scale="softclip",
-                learning_rate=2e-3,
-                schedule="one-cycle",
-                batch_size=256,
-            ),
-            balance="square-root",
-            encoder_steps=800,
-            flow_steps=650,
-            latent_directions=16,
-            row_directions=16,
-            triage="distance",
-        ),
+        member=FAST,
         members=3,
         fusion="sum",
         triage_weight=0.75,

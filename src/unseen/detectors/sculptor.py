@@ -15,10 +15,10 @@ from unseen.errors import ArtifactError, InputError
 from unseen.evidence import SculptedFlow
 from unseen.prepare import PRESETS, PrepareSettings
 
-__all__ = ["LatentSculptor"]
+__all__ = ["PERCENTILES", "SQUEEZED", "LatentSculptor"]
 
 # The largest float32 has a logarithm of 89: squeezed scores stay below this offset.
-_SQUEEZED = 100.0
+SQUEEZED = 100.0
 
 # The percentiles the paper reports thresholds for, and those between.
 PERCENTILES = tuple(range(90, 100))
@@ -199,7 +199,7 @@ class LatentSculptor(Detector):
         bounds it, so a fixed offset separates the two kinds of rows whatever else is in the batch.
         """
         triage, density = raw.T
-        above = self.highest_density_ + _SQUEEZED + np.log1p(np.maximum(triage, 0.0))
+        above = self.highest_density_ + SQUEEZED + np.log1p(np.maximum(triage, 0.0))
         return np.asarray(np.where(triage > 0, above, self._squeeze(density)))
 
     def _squeeze(self, density: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -151,6 +151,11 @@ class SculptedFlow:
         """Triage and density scores of prepared rows, shape (n, 2)."""
         return self.scorer.scores(X)
 
+    def places(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Where rows lie as the flow sees them: the whitened latent beside the whitened row, shape (n, m)."""
+        scorer = self.scorer
+        return _flow_rows(X, scorer.encoder, scorer.latent_projection, scorer.row_projection)
+
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Arrays and JSON-able settings from which :meth:`from_state` rebuilds the evidence."""
         scorer = self.scorer

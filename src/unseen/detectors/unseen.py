@@ -1,0 +1,345 @@
+"""The detector of this project: several evidences, weighed by what they catch of families left out, and fused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from unseen.calibrate import ConformalCalibrator, EvidenceMap, fuse
+from unseen.calibrate.weights import LeftOut, learn_weights
+from unseen.detectors.base import Detector, Prepared, TrainingContext
+from unseen.detectors.reasons import reasons
+from unseen.detectors.trials import left_out_trials
+from unseen.detectors.verdicts import Verdicts
+from unseen.errors import ArtifactError, InputError
+from unseen.evidence import EVIDENCES, Evidence, EvidenceRows, Sculpted
+from unseen.evidence.places import Prototypes
+from unseen.prepare import PRESETS, PrepareSettings
+from unseen.schema import nearest
+from unseen.table import as_labels, select
+
+__all__ = ["KNOWN_OFFSET", "UnseenDetector"]
+
+# A known-class p-value counts as it stands, but for this factor of three: it may raise an alarm alone, while it takes
+# little of the false alarms from the fusion.
+KNOWN_OFFSET = 0.5
+# Normals kept for `adapt`: to tell what nearness to a verdict is worth, and to calibrate again.
+_REFERENCES = 2_000
+_CALIBRATION = 20_000
+
+
+class UnseenDetector(Detector):
+    """Fuses several evidences into one score and raises alarms at one calibrated false-alarm rate.
+
+    A sculpted latent flow, a mixture density, isolation, and boosted trees against synthetic anomalies each see what
+    the others miss; boosted trees on the known anomalies are near perfect on those. Each evidence becomes −log10 p on
+    validation normals. Their weighted sum is the score, with weights learned by leaving one known family out at a
+    time, so that those evidences count that catch what they were not shown. Where the trees know a row for a known
+    anomaly, that alone is enough. The score is calibrated once more, on normals that served no other purpose.
+
+    Without known anomalies the evidences that need none weigh alike.
+
+    References:
+        | Latent Sculpting for Zero-Shot Generalization, https://arxiv.org/abs/2512.22179, for the sculpted flow
+        | Fisher, 1932. Statistical Methods for Research Workers, for sums of logarithms of p
+
+    Arguments:
+        normal: The label of normal rows; found among benign, normal, 0 and +1 if ``None``.
+        evidences: Which to use, by name, of ``unseen.evidence.EVIDENCES``; all by default.
+        families: The family of each known class, for leaving whole families out; classes that look alike are merged
+            to at most six families if ``None``.
+        false_alarm_rate: The share of normals that may raise an alarm in ``predict``; may be changed after ``fit``.
+        ignore: Columns that are no features.
+        categorical: Columns of numbers that are names.
+        random_state: Seeds the split and the training; the same seed gives the same bits.
+
+    Attributes:
+        schema_: The columns the detector was fitted on.
+        evidences_: The fitted evidences by name.
+        weights_: The weight of each view of each evidence, ``"evidence.view"`` by name.
+        calibrator_: The conformal calibration; ``realised_rate_interval`` says what a rate means.
+        training_report_: Rows by part, what each evidence caught of families left out, and messages.
+
+    Example:
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> X = np.concatenate([rng.normal(size=(600, 4)), rng.normal(4.0, size=(40, 4))])
+        >>> y = ["benign"] * 600 + ["scan"] * 40
+        >>> detector = UnseenDetector().fit(X, y)
+        >>> bool(detector.alarm(np.full((1, 4), -9.0), false_alarm_rate=0.05)[0])
+        True
+    """
+
+    def __init__(
+        self,
+        *,
+        normal: str | int | None = None,
+        evidences: tuple[str, ...] | None = None,
+        families: Mapping[str, str] | None = None,
+        false_alarm_rate: float = 0.01,
+        ignore: tuple[str, ...] = (),
+        categorical: tuple[str, ...] = (),
+        random_state: int | np.random.RandomState | None = 0,
+    ) -> None:
+        self.normal = normal
+        self.evidences = evidences
+        self.families = families
+        self.false_alarm_rate = false_alarm_rate
+        self.ignore = ignore
+        self.categorical = categorical
+        self.random_state = random_state
+
+    def _check_parameters(self) -> None:
+        if self.evidences is None:
+            return
+        if not isinstance(self.evidences, tuple | list) or not len(self.evidences):
+            raise InputError(f"evidences={self.evidences!r} must be a tuple of names, such as ('sculpted', 'mixture')")
+        for name in self.evidences:
+            if name not in EVIDENCES:
+                near = nearest(str(name), EVIDENCES)
+                hint = f"did you mean {near!r}?" if near else f"choose of {', '.join(EVIDENCES)}"
+                raise InputError(f"evidences: there is no {name!r}; {hint}")
+
+    def _preparation(self) -> PrepareSettings:
+        return PRESETS["signed-log"]
+
+    # ---- fitting ----------------------------------------------------------------------------------------------------
+
+    def _fit_evidence(self, data: Prepared, context: TrainingContext) -> dict[str, Any]:
+        rows = EvidenceRows(
+            data.of("fit", anomalous=False),
+            data.of("fit", anomalous=True),
+            data.classes("fit"),
+            data.of("validation", anomalous=False),
+            data.of("validation", anomalous=True),
+            data.classes("validation"),
+        )
+        kinds = self._kinds(has_known=len(rows.known) > 0)
+        self.evidences_: dict[str, Evidence] = {
+            name: kind.fit(
+                rows,
+                seed=context.seed * 1000 + number,
+                checkpoint=context.folder(name),
+                resume=context.resume,
+                progress=context.progress,
+            )
+            for number, (name, kind) in enumerate(kinds.items())
+        }
+        raw = self._raw(rows.normals_validation)
+        self.maps_ = [EvidenceMap.fit(column) for column in raw.T]
+        trials = left_out_trials(self.evidences_, self.maps_, rows, self.families, seed=context.seed)
+        weights = learn_weights(trials, len(self.maps_))
+        self.weights_ = dict(zip(self.views_, weights.tolist(), strict=True))
+        self.fused_map_ = EvidenceMap.fit(self._fused(self._mapped(raw)))
+        self.verdicts_: Verdicts | None = None
+        self._remember(rows, context.seed)
+        return {"weights": self.weights_, "left_out": self._caught(trials), "messages": self._messages(rows, trials)}
+
+    def _remember(self, rows: EvidenceRows, seed: int) -> None:
+        """Keep what `explain` and `adapt` need of the training rows: where a few of them lie."""
+        rng = np.random.default_rng([seed, 21])
+        chosen = np.sort(rng.permutation(len(rows.normals_validation))[:_REFERENCES])
+        self.references_ = self._places(rows.normals_validation[chosen])
+        self.prototypes_ = Prototypes.fit(self._places(rows.known), rows.classes, rng)
+
+    def _calibrate(self, X: NDArray[np.float32]) -> None:
+        base = self._combine(self._mapped(self._raw(X)))
+        places = self._places(X)
+        kept = np.sort(np.random.default_rng(len(X)).permutation(len(X))[:_CALIBRATION])
+        self.calibration_scores_, self.calibration_places_ = base[kept], places[kept]
+        self.calibrator_ = ConformalCalibrator.fit(self._judged(base, places))
+
+    def _kinds(self, *, has_known: bool) -> dict[str, type[Evidence]]:
+        chosen = EVIDENCES if self.evidences is None else {name: EVIDENCES[name] for name in self.evidences}
+        usable = {name: kind for name, kind in chosen.items() if has_known or not kind.supervised}
+        if not usable:
+            raise InputError(
+                f"evidences={self.evidences!r} learn from known anomalies, and there are none: give y with their "
+                "classes, or add an evidence that needs none"
+            )
+        return usable
+
+    def _caught(self, trials: list[LeftOut]) -> dict[str, dict[str, float]]:
+        """The AUROC of every view for each known family left out."""
+        return {trial.family: dict(zip(self.views_, trial.power().round(4).tolist(), strict=True)) for trial in trials}
+
+    def _messages(self, rows: EvidenceRows, trials: list[LeftOut]) -> list[str]:
+        messages = []
+        if not len(rows.known):
+            messages.append(
+                "there are no known anomalies: evidences weigh alike, and what known ones would teach is missing"
+            )
+        elif not trials:
+            messages.append(
+                "there is one known family: leaving it out leaves nothing to learn from, so evidences weigh alike"
+            )
+        return messages
+
+    # ---- scoring ----------------------------------------------------------------------------------------------------
+
+    @property
+    def views_(self) -> list[str]:
+        """The scores of all evidences, ``"evidence.view"``, in order."""
+        return [f"{name}.{view}" for name, evidence in self.evidences_.items() for view in evidence.views]
+
+    def _raw(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
+        return np.column_stack([evidence.score(X) for evidence in self.evidences_.values()])
+
+    def _mapped(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.column_stack([to_p(column) for to_p, column in zip(self.maps_, raw.T, strict=True)])
+
+    def _fused(self, mapped: NDArray[np.float64]) -> NDArray[np.float64]:
+        return fuse(mapped, "fisher", weights=list(self.weights_.values())) / len(self.weights_)
+
+    def _score(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
+        base = self._combine(self._mapped(self._raw(X)))
+        return base if self.verdicts_ is None else self._judged(base, self._places(X))
+
+    def _judged(self, base: NDArray[np.float64], places: NDArray[np.float32]) -> NDArray[np.float64]:
+        return base if self.verdicts_ is None else self.verdicts_.apply(base, places)
+
+    def _places(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Where prepared rows lie in the sculpted latent space; nowhere without that evidence."""
+        sculpted = self.evidences_.get("sculpted")
+        return sculpted.flow.places(X) if isinstance(sculpted, Sculpted) else np.empty((len(X), 0), dtype=np.float32)
+
+    def _combine(self, mapped: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The fusion as −log10 p on validation normals, or the known-class evidence where that is stronger."""
+        score = self.fused_map_(self._fused(mapped))
+        known = [number for number, view in enumerate(self.views_) if EVIDENCES[view.split(".")[0]].supervised]
+        return np.maximum(score, (mapped[:, known] - KNOWN_OFFSET).max(axis=1)) if known else score
+
+    # ---- reasons and verdicts ---------------------------------------------------------------------------------------
+
+    def explain(self, X: Any, *, false_alarm_rate: float | None = None) -> pa.Table:
+        """Why each row alarms or does not.
+
+        Arguments:
+            X: A table with the fitted columns.
+            false_alarm_rate: The share of normals that may raise an alarm; the detector's own by default.
+
+        Returns:
+            One row a row: ``anomaly_score``, ``p_value``, ``alarm``; ``spoke``, the evidences whose own p-value is at
+            most the rate, the strongest first; ``p.EVIDENCE.VIEW``, each evidence's p-value on validation normals; and
+            for alarms ``nearest_known``, a known class or ``"new kind"``, ``group``, which alarms of this table are of
+            one kind, ``group_size``, and ``group_typical_row``, the position of its most central row.
+
+        Raises:
+            CalibrationError: If there are too few calibration rows for the rate; it names the number needed.
+        """
+        check_is_fitted(self)
+        rate = self.false_alarm_rate if false_alarm_rate is None else false_alarm_rate
+        table, named = self._read(X, reset=False)
+        prepared = self._prepare(select(table, self.schema_, named=named))
+        mapped, places = self._mapped(self._raw(prepared)), self._places(prepared)
+        scores = self._judged(self._combine(mapped), places)
+        return reasons(
+            scores,
+            self.calibrator_.p_value(scores),
+            self.calibrator_.alarm(scores, rate),
+            dict(zip(self.views_, mapped.T, strict=True)),
+            places,
+            self.prototypes_,
+            rate,
+        )
+
+    def adapt(self, X: Any, y: Any) -> Self:
+        """Sharpen the decision by a few judged rows; no network is fitted again.
+
+        Rows like those judged anomalous are caught, rows all but equal to those judged normal raise fewer alarms, and
+        the detector is calibrated again, so that the false-alarm rate holds whatever was judged. Verdicts add up over
+        calls.
+
+        Arguments:
+            X: A table with the fitted columns: rows an analyst has looked at.
+            y: One verdict a row: the label of normals, or any other for an anomaly.
+
+        Returns:
+            The detector itself.
+
+        Raises:
+            InputError: If there are no rows, the label of normals is unknown, or the evidence ``sculpted`` is missing.
+        """
+        check_is_fitted(self)
+        if "sculpted" not in self.evidences_:
+            raise InputError("adapt works in the latent space: fit with the evidence 'sculpted'")
+        table, named = self._read(X, reset=False)
+        if not table.num_rows:
+            raise InputError("adapt needs judged rows and got none")
+        labels = as_labels(y, table.num_rows)
+        normal = self.schema_.normal or self.normal
+        if normal is None:
+            raise InputError("adapt cannot tell which verdicts are normal: make the detector with normal='LABEL'")
+        places = self._places(self._prepare(select(table, self.schema_, named=named)))
+        is_normal = labels == str(normal)
+        earlier = self.verdicts_
+        anomalies, normals = places[~is_normal], places[is_normal]
+        if earlier is not None:
+            anomalies = np.concatenate([earlier.anomalies, anomalies])
+            normals = np.concatenate([earlier.normals, normals])
+        self.verdicts_ = Verdicts.fit(np.unique(anomalies, axis=0), np.unique(normals, axis=0), self.references_)
+        self.calibrator_ = ConformalCalibrator.fit(self._judged(self.calibration_scores_, self.calibration_places_))
+        return self
+
+    # ---- the model file ---------------------------------------------------------------------------------------------
+
+    def _evidence_state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        arrays: dict[str, NDArray[Any]] = {}
+        described: dict[str, Any] = {}
+        for name, evidence in self.evidences_.items():
+            part, described[name] = evidence.state()
+            arrays |= {f"{name}/{key}": array for key, array in part.items()}
+        maps = []
+        for number, evidence_map in enumerate([*self.maps_, self.fused_map_]):
+            part, summary = evidence_map.state()
+            arrays |= {f"map{number}/{key}": array for key, array in part.items()}
+            maps.append(summary)
+        arrays["references"] = self.references_
+        arrays["calibration/scores"], arrays["calibration/places"] = self.calibration_scores_, self.calibration_places_
+        arrays["prototypes"] = self.prototypes_.places
+        meta = {
+            "evidences": described,
+            "maps": maps,
+            "weights": self.weights_,
+            "prototypes": {
+                "classes": self.prototypes_.classes.tolist(),
+                "radii": self.prototypes_.radii,
+            },
+            "verdicts": None,
+        }
+        if self.verdicts_ is not None:
+            judged, meta["verdicts"] = self.verdicts_.state()
+            arrays |= {f"verdicts/{key}": array for key, array in judged.items()}
+        return arrays, meta
+
+    def _restore_evidence(self, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> None:
+        def under(prefix: str) -> dict[str, NDArray[Any]]:
+            return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
+
+        unknown = sorted(set(meta["evidences"]) - set(EVIDENCES))
+        if unknown:
+            raise ArtifactError(f"the model holds evidences this release does not know: {', '.join(unknown)}")
+        self.evidences_ = {
+            name: EVIDENCES[name].from_state(under(f"{name}/"), described)
+            for name, described in meta["evidences"].items()
+        }
+        *self.maps_, self.fused_map_ = (
+            EvidenceMap.from_state(under(f"map{number}/"), summary) for number, summary in enumerate(meta["maps"])
+        )
+        self.weights_ = {str(view): float(weight) for view, weight in meta["weights"].items()}
+        good = all(np.isfinite(weight) and weight >= 0.0 for weight in self.weights_.values())
+        if list(self.weights_) != self.views_ or len(self.maps_) != len(self.views_) or not good:
+            raise ArtifactError("the model's evidences and their weights do not fit together; save the model again")
+        self.references_ = arrays["references"]
+        self.calibration_scores_, self.calibration_places_ = arrays["calibration/scores"], arrays["calibration/places"]
+        known = meta["prototypes"]
+        classes = np.array(known["classes"], dtype=str)
+        radii = {str(name): float(radius) for name, radius in known["radii"].items()}
+        self.prototypes_ = Prototypes(arrays["prototypes"], classes, radii)
+        judged = meta["verdicts"]
+        self.verdicts_ = None if judged is None else Verdicts.from_state(under("verdicts/"), judged)

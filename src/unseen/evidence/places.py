@@ -1,0 +1,115 @@
+"""Where rows lie in the latent space: the nearest known class, groups of like alarms, and an analyst's verdicts."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unseen.evidence.base import BLOCK, Matrix
+
+__all__ = ["Prototypes", "group_places", "nearest_distance"]
+
+# Rows of each class that stand for it; more of them hardly change which is nearest.
+_PER_CLASS = 64
+# A row is of a class if it lies no farther from it than this share of the class's own rows.
+_OWN_SHARE = 0.95
+_MOST_GROUPS = 1_000
+
+
+def nearest_distance(places: Matrix, references: Matrix) -> NDArray[np.float64]:
+    """The distance of each place to its nearest reference, shape (n,); infinite where there are no references.
+
+    Every row is computed on its own, by differences and not by a matrix product, so that it does not depend on others.
+
+    Arguments:
+        places: Shape (n, m).
+        references: Shape (r, m).
+    """
+    nearest = np.full(len(places), np.inf)
+    # The widest intermediate is a block of rows by references by dimensions.
+    size = max(1, BLOCK * 64 // max(1, len(references)))
+    for start in range(0, len(places) if len(references) else 0, size):
+        block = places[start : start + size, None, :].astype(np.float64) - references[None, :, :]
+        nearest[start : start + size] = np.sqrt(np.square(block).sum(axis=2).min(axis=1))
+    return nearest
+
+
+class Prototypes:
+    """A few rows of each known class in the latent space, and how far from them its own rows lie.
+
+    Arguments:
+        places: Places of the prototypes, shape (p, m).
+        classes: Their classes, shape (p,).
+        radii: How far each class reaches, by class.
+    """
+
+    def __init__(self, places: Matrix, classes: NDArray[np.str_], radii: dict[str, float]) -> None:
+        self.places, self.classes, self.radii = places, classes, radii
+
+    @classmethod
+    def fit(cls, places: Matrix, classes: NDArray[np.str_], rng: np.random.Generator) -> Prototypes:
+        """Choose prototypes among known rows and measure how far the others of a class lie from them.
+
+        Arguments:
+            places: Places of known anomalies, shape (n, m).
+            classes: Their classes, shape (n,).
+            rng: Chooses the prototypes.
+        """
+        chosen: list[NDArray[np.intp]] = []
+        radii: dict[str, float] = {}
+        for name in np.unique(classes):
+            rows = rng.permutation(np.flatnonzero(classes == name))
+            # A third at least is kept aside to measure by; one or two rows measure each other.
+            kept = rows[: max(1, min(_PER_CLASS, (2 * len(rows)) // 3))]
+            others = rows[len(kept) :][: 4 * _PER_CLASS]
+            chosen.append(np.sort(kept))
+            distances = nearest_distance(places[others], places[kept])
+            radii[str(name)] = float(np.quantile(distances, _OWN_SHARE)) if len(others) else 0.0
+        # A class of one row, or of copies of one, reaches as far as half of the others do.
+        wide = [radius for radius in radii.values() if radius > 0.0]
+        floor = 0.5 * float(np.median(wide)) if wide else 1.0
+        index = np.concatenate(chosen) if chosen else np.empty(0, dtype=np.intp)
+        return cls(places[index], classes[index], {name: max(radius, floor) for name, radius in radii.items()})
+
+    def nearest(self, places: Matrix) -> tuple[NDArray[np.str_], NDArray[np.float64]]:
+        """The nearest known class of each place, and its distance in units of that class's radius.
+
+        Returns:
+            Names, shape (n,), empty where there are no known classes; and distances, at most 1 within a class.
+        """
+        names = sorted(self.radii)
+        if not names:
+            return np.full(len(places), "", dtype="<U1"), np.full(len(places), np.inf)
+        distances = np.column_stack(
+            [nearest_distance(places, self.places[self.classes == name]) / self.radii[name] for name in names]
+        )
+        best = distances.argmin(axis=1)
+        return np.array(names)[best], distances[np.arange(len(places)), best]
+
+
+def group_places(places: Matrix, order: NDArray[np.intp], radius: float) -> NDArray[np.int64]:
+    """Group like places: each joins the first leader within the radius, or leads a new group.
+
+    One pass and no number of groups to guess. Beyond 1,000 leaders a row joins the nearest of them.
+
+    Arguments:
+        places: Shape (n, m).
+        order: The order in which rows are looked at, the clearest first.
+        radius: How far a row may lie from its leader.
+
+    Returns:
+        Group numbers from 0 in the order of their leaders, shape (n,).
+    """
+    groups = np.full(len(places), -1, dtype=np.int64)
+    leaders = 0
+    left = np.asarray(order)
+    while left.size:
+        distance = np.sqrt(np.square(places[left].astype(np.float64) - places[left[0]]).sum(axis=1))
+        near = distance <= radius
+        near[0] = True
+        if leaders == _MOST_GROUPS - 1:
+            near[:] = True
+        groups[left[near]] = leaders
+        left = left[~near]
+        leaders += 1
+    return groups
