@@ -21,7 +21,7 @@ def expect(condition: bool, what: str) -> None:
 
 
 def main() -> None:
-    for module in ("torch", "sklearn", "zuko"):
+    for module in ("torch", "sklearn", "zuko", "onnx"):
         expect(importlib.util.find_spec(module) is None, f"{module} is not installed")
     import unseen
 
@@ -32,8 +32,12 @@ def main() -> None:
     expect(listed.returncode == 0 and "cicids2017" in listed.stdout, "the catalog is listed")
     refused = run("demo")
     expect(refused.returncode == 2 and "pip install 'unseen[train]'" in refused.stderr, "demo names the extra")
+    golden = Path(__file__).parent / "golden"
+    model, rows = sorted(golden.glob("exported-*.onnx"))[-1], golden / "rows.csv"
     with tempfile.TemporaryDirectory() as folder:
         missing = run("info", str(Path(folder) / "none.unseen"))
+        scored = run("score", str(model), str(rows), "--out", str(Path(folder) / "scores.parquet"))
+    expect(scored.returncode == 0 and "alarms" in scored.stdout, "an exported model scores a file without torch")
     expect(missing.returncode == 2 and "there is no model file" in missing.stderr, "info reads model files")
     try:
         unseen.LatentSculptor  # noqa: B018

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from unseen.calibrate import ConformalCalibrator, benjamini_hochberg
-    from unseen.detectors import Detector, LatentSculptor, load
+    from unseen.detectors import Detector, LatentSculptor
     from unseen.errors import UnseenError, UnseenWarning
+    from unseen.loading import load
 
 __version__ = "0.1.0.dev0"
 
@@ -21,6 +22,7 @@ __all__ = [
     "ConformalCalibrator",
     "Detector",
     "LatentSculptor",
+    "MetaLearner",
     "UnseenError",
     "UnseenWarning",
     "__version__",
@@ -33,10 +35,11 @@ _HOMES = {
     "ConformalCalibrator": "unseen.calibrate",
     "Detector": "unseen.detectors",
     "LatentSculptor": "unseen.detectors",
+    "MetaLearner": "unseen.detectors",
     "UnseenError": "unseen.errors",
     "UnseenWarning": "unseen.errors",
     "benjamini_hochberg": "unseen.calibrate",
-    "load": "unseen.detectors",
+    "load": "unseen.loading",
 }
 
 

@@ -13,6 +13,7 @@ __all__ = [
     "ArtifactError",
     "CalibrationError",
     "InputError",
+    "MeterError",
     "MissingExtraError",
     "SchemaError",
     "TrainingError",
@@ -46,6 +47,10 @@ class ArtifactError(InputError):
 
 class TrainingError(UnseenError, RuntimeError):
     """Training cannot go on, for example because the loss is no longer finite."""
+
+
+class MeterError(UnseenError, RuntimeError):
+    """The process that turns packets into flows died or hung; what it had not handed over is lost."""
 
 
 class MissingExtraError(UnseenError, ImportError):

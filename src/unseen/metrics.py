@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from unseen.errors import InputError
+from unseen.errors import InputError, require
 
 __all__ = [
     "PAPER_CLASS_WEIGHTS",
@@ -131,7 +131,7 @@ def wilson_interval(hits: int, rows: int, level: float = 0.95) -> tuple[float, f
         >>> round(low, 3), round(high, 3)
         (0.747, 0.956)
     """
-    from scipy.special import ndtri
+    ndtri = require("scipy.special", "train").ndtri
 
     if rows < 1 or not 0 <= hits <= rows:
         raise InputError(f"A share needs 0 ≤ hits ≤ rows and rows ≥ 1; got hits={hits}, rows={rows}")

@@ -67,6 +67,33 @@ def test_groups_hidden_classes_blocks_shots_and_parameters(small_file: Path, tmp
     assert stored["blocks"] == {"column": "start_s", "pieces": 100}
 
 
+def test_several_shots_in_one_command(small_file: Path, tmp_path: Path) -> None:
+    words = ["--data", str(small_file), *TABLE, *OWN, "--methods", "stump", "--hold-out", "beacon"]
+    words += ["--shots", "0,10,all", "--out", str(tmp_path)]
+    shown = bench("run", *words)
+    assert shown.exit_code == 0
+    for said in ("Rows: default-shots0.", "Rows: default-shots10.", "Rows: default.", "6 results made", "1 failed"):
+        assert said in shown.stdout
+    assert "seed 0, 0 shots: stump failed" in shown.stderr
+    found = json.loads(bench("run", *words, "--json").stdout)
+    assert (found["done"], found["kept"]) == (0, 6)
+    assert [line["setting"] for line in found["summaries"]].count("default-shots0") == 1
+
+
+def test_tuning_from_the_command_line(small_file: Path, tmp_path: Path) -> None:
+    words = ["--data", str(small_file), *TABLE, *OWN, "--methods", "knn,random", "--hold-out", "beacon"]
+    shown = bench("run", *words, "--tune", "--grid", "power=2,0.5", "--out", str(tmp_path))
+    assert shown.exit_code == 0
+    assert "toy_methods:Distance,tuned chose power = " in shown.stdout
+    assert "knn,tuned chose neighbours = " in shown.stdout
+    assert "not tuned, since no grid names them: random" in shown.stderr
+    grid = tmp_path / "grid.toml"
+    grid.write_text("[knn]\nneighbours = [3, 4]\n", encoding="utf-8")
+    shown = bench("run", *words, "--grid", str(grid), "--out", str(tmp_path / "own"))
+    assert "knn,tuned chose neighbours = " in shown.stdout
+    assert "not tuned, since no grid names them: random, toy_methods:Distance" in shown.stderr
+
+
 def test_a_protocol_of_the_project_with_another_split(tmp_path: Path) -> None:
     words = ["--methods", "random", "--workers", "1", "--seeds", "3", "--hold-out", "beacon", "--json"]
     plain = json.loads(bench("run", "--protocol", "lab", *words, "--out", str(tmp_path)).stdout)
@@ -117,6 +144,10 @@ def test_the_papers_table_stands_beside_ours(data_dir: Path, tmp_path: Path) -> 
         (["--protocol", "lab", "--seeds", "a"], "is no seed"),
         (["--protocol", "lab", "--caps", "none"], "default, full"),
         (["--protocol", "lab", "--set", "epochs"], "name=value"),
+        (["--protocol", "lab", "--shots", "ten"], "such as 0,10,50,500,all"),
+        (["--protocol", "lab", "--methods", "stump", "--tune"], "nothing to tune"),
+        (["--protocol", "lab", "--methods", "knn", "--grid", "depth=1,2"], "no method of this run has this parameter"),
+        (["--protocol", "lab", "--methods", "knn", "--grid", "neighbours=0,2"], "neighbours=0 must be a whole number"),
         (["--protocol", "lab", "--label", "label"], "--label belongs to a table of your own"),
         (["--protocol", "lab", "--data", "x.parquet", "--label", "label"], "not both"),
         (["--data", "x.parquet"], "--label COLUMN"),

@@ -46,8 +46,8 @@ def test_parameters_reach_the_method_and_unknown_ones_are_refused() -> None:
 @pytest.mark.usefixtures("toys")
 def test_a_parameter_goes_to_the_methods_that_have_it() -> None:
     names = ["toy_methods:Distance", "stump", "shuffled"]
-    assert accepted_parameters(names, {"power": 3.0, "members": 1}) == {
-        "toy_methods:Distance": {"power": 3.0}, "stump": {}, "shuffled": {"members": 1},
+    assert accepted_parameters(names, {"power": 3.0, "warmup_steps": 60}) == {
+        "toy_methods:Distance": {"power": 3.0}, "stump": {}, "shuffled": {"warmup_steps": 60},
     }  # fmt: skip
     with pytest.raises(InputError, match="no parameter 'depth'"):
         accepted_parameters(names, {"power": 3.0, "depth": 1})

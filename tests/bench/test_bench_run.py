@@ -21,6 +21,7 @@ from unseen.bench.data import DataSpec, LabelledTable, load
 from unseen.bench.guard import LeakError
 from unseen.bench.measure import PeakMemory, measure
 from unseen.bench.protocol import Protocol, Setting, protocol, user_protocol
+from unseen.bench.report import write_report
 from unseen.bench.results import CellResult, read_result, read_results, read_scores
 from unseen.bench.run import RunReport, run_benchmark
 from unseen.bench.split import make_cell
@@ -171,6 +172,53 @@ def test_the_stump_fails_without_known_anomalies_and_others_do_not(small_spec: D
     (done,) = [r for r in read_results(tmp_path) if r.measures is not None]
     # Classes that are not held out stay apart from the held-out one, although nobody was shown them.
     assert {c.name for c in done.measures.main.classes if not c.known} == {"beacon"}  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("name", ["toy_methods:Talking", "shuffled:toy_methods:Talking"])
+def test_what_a_detector_says_of_its_training_stands_in_the_notes_and_in_the_report(
+    name: str, small_spec: DataSpec, tmp_path: Path
+) -> None:
+    run(small_spec, tmp_path / "r", name, hold_out=["beacon"])
+    (result,) = read_results(tmp_path / "r")
+    # Our own words come before the noise of other packages, which is counted where it is cut.
+    assert set(result.notes[:2]) == {"the toy did not converge: train it longer", "the toy warns"}
+    assert result.notes[2] == "RuntimeWarning: noise 0"
+    assert result.notes[-1] == "and 4 more warnings"
+    write_report(tmp_path / "r", tmp_path / "r.html", markdown=tmp_path / "r.md")
+    for file in ("r.html", "r.md"):
+        assert "the toy did not converge: train it longer" in (tmp_path / file).read_text(encoding="utf-8")
+
+
+def test_shots_share_their_test_rows_and_what_needs_known_anomalies_fails_without_them(
+    small_spec: DataSpec, tmp_path: Path
+) -> None:
+    shots = [Setting(shots=0), Setting(shots=10), Setting(shots=50), Setting(shots=500), Setting()]
+    names = ["toy_methods:Distance", "stump", "extra-trees"]
+    report = run(small_spec, tmp_path / "r", *names, setting=shots, hold_out=["beacon"])
+    assert report.done == 15
+    assert {(r.method, r.key.setting.shots) for r in report.failed} == {("stump", 0), ("extra-trees", 0)}
+    assert all("known anomalies" in str(r.error) for r in report.failed)
+    manifests = [
+        json.loads((tmp_path / "r" / "small" / s.name / "splits" / "beacon-s0.json").read_text(encoding="utf-8"))
+        for s in shots
+    ]
+    trained = [m["counts"]["http_flood"]["train"] for m in manifests]
+    assert trained[:3] == [0, 10, 50]
+    assert trained[3] == trained[4] > 50
+    assert len({m["counts"]["http_flood"]["test"] for m in manifests}) == 1
+    assert len({m["counts"]["benign"]["train"] for m in manifests}) == 1
+    # The same test rows: what ignores known anomalies scores them alike at any number of shots.
+    blind = {r.key.setting.shots: r.measures for r in report.cells if r.method == "toy_methods:Distance"}
+    assert len({m.main.summary["unseen"]["auroc"] for m in blind.values() if m is not None}) == 1
+    write_report(tmp_path / "r", tmp_path / "r.html", markdown=tmp_path / "r.md")
+    text = (tmp_path / "r.md").read_text(encoding="utf-8")
+    assert "| method | 0 shots | 10 shots | 50 shots | 500 shots | all |" in text
+    (row,) = [line for line in text.splitlines() if line.startswith("| extra-trees | failed")]
+    assert row.count("|") == 7
+    assert "beacon, seed 0, 0 shots" in text
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert 'id="shots"' in page
+    assert page.index("default-shots10") < page.index("default-shots50") < page.index("default-shots500")
 
 
 # ---- leaks ----------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unseen.bench.cell import KNOWN, NORMAL, UNSEEN, Cell, check_split, dropped_rows, slug
-from unseen.bench.data import DataSpec, LabelledTable, load, user_data
+from unseen.bench.data import DataSpec, LabelledTable, catalog_data, load, user_data
 from unseen.bench.guard import LeakError
 from unseen.bench.protocol import Blocks, RowsWhere, Setting, protocol, protocols, user_protocol
 from unseen.bench.split import held_out_names, make_cell
@@ -102,6 +102,38 @@ def test_shots_are_nested_and_counted_by_class(small_data: LabelledTable) -> Non
     assert known[0] < known[5] < known[10] < known[None]
     assert cells[5].counts["http_flood"]["train"] == 5
     assert {c.counts["http_flood"]["test"] for c in cells.values()} == {cells[None].counts["http_flood"]["test"]}
+
+
+def test_shots_and_ways_to_split_on_real_data(real: Real) -> None:
+    data, chosen = real("cardiotocography"), protocol("cardiotocography")
+    shots = (0, 10, 50, 500, None)
+    cells = {k: make_cell(data, chosen, "SUSP_suspect", 0, Setting(shots=k)) for k in shots}
+    available = {name: counts["train"] for name, counts in cells[None].counts.items()}
+    for k, cell in cells.items():
+        assert_sound(cell, data)
+        for name, counts in cell.counts.items():
+            few = name == cell.normal or k is None
+            assert counts["train"] == (available[name] if few else min(k or 0, available[name])), (k, name)
+        assert cell.test_hashes.tolist() == cells[None].test_hashes.tolist()
+    # Recordings whole by default; rows at random where the data name no column; both follow the seed.
+    recording = dict(zip(data.hashes.tolist(), data.text("recording").tolist(), strict=True))
+    arrhythmia = real("arrhythmia")
+    assert arrhythmia.spec.split_by is None
+    at_random = [make_cell(arrhythmia, protocol("arrhythmia"), name, seed) for name, seed in _two_cells(arrhythmia)]
+    assert all(cell.train_blocks is None for cell in at_random)
+    normals = [set(cell.test_hashes[cell.role == NORMAL].tolist()) for cell in at_random]
+    assert normals[0] != normals[1]
+    assert len(normals[0]) == pytest.approx(len(normals[1]), abs=1)
+    by_row = chosen.model_copy(update={"blocks": None})
+    loose = LabelledTable(**{**vars(data), "spec": data.spec.model_copy(update={"split_by": None})})
+    cut = make_cell(loose, by_row, "SUSP_suspect", 0)
+    train = {recording[h] for h in hashes(cut, "train")[cut.train_labels == "normal"].tolist()}
+    assert train & {recording[h] for h in hashes(cut, "test")[cut.role == NORMAL].tolist()}
+
+
+def _two_cells(data: LabelledTable) -> list[tuple[str, int]]:
+    name = held_out_names(data, protocol("arrhythmia"))[0]
+    return [(name, 0), (name, 1)]
 
 
 def test_caps_are_met_and_share_the_known_rows_fairly(real: Real) -> None:
@@ -317,3 +349,20 @@ def test_file_names_are_safe_and_differ_where_names_differ() -> None:
     assert len(set(made)) == len(names)
     assert all("/" not in name and ":" not in name and not name.startswith(".") for name in made)
     assert made[-1] == names[-1]
+
+
+def test_from_one_recording_to_another_a_family_is_hidden_from_the_first_and_judged_on_the_second() -> None:
+    data, chosen = load(catalog_data("lab_sessions")), protocol("lab-sessions")
+    assert len(held_out_names(data, chosen)) == 15
+    cell = make_cell(data, chosen, "exfil", 0)
+    assert "exfil" not in cell.train_labels
+    assert set(cell.test_labels[cell.role == UNSEEN]) == {"exfil"}
+    file = data.text("file")
+    first, second = data.hashes[file == "lab"], data.hashes[file == "lab_b"]
+    trained = row_hashes(cell.train, data.features)
+    assert np.isin(trained, first).all()
+    assert np.isin(cell.test_hashes, second).all()
+    assert not np.isin(trained, cell.test_hashes).any()
+    hidden = np.flatnonzero((data.labels == "exfil") & (file == "lab_b"))
+    assert np.isin(cell.test_hashes[cell.role == UNSEEN], data.hashes[hidden]).all()
+    assert len(np.unique(cell.train_blocks)) > 100

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from unseen.bench import methods
+from unseen.bench.grids import check_grid, resolve_grids
 from unseen.cli.bench import app
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmark.md"
@@ -21,7 +22,7 @@ def blocks(kind: str) -> list[str]:
 
 def test_the_pages_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own, registered, read = blocks("python")
-    (toml,) = blocks("toml")
+    (toml,) = [text for text in blocks("toml") if text.startswith("# mine.toml")]
     for text in (own, registered, toml):
         assert len([line for line in text.splitlines() if line.strip()]) < 20
     monkeypatch.chdir(tmp_path)
@@ -41,6 +42,28 @@ def test_the_pages_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     found: dict[str, object] = {}
     exec(compile(read, "page", "exec"), found)
     assert {line.method for line in found["lines"]} >= {"stump", "random"}  # type: ignore[attr-defined]
+
+
+def test_the_pages_ways_to_tune_are_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (grid,) = [text for text in blocks("toml") if text.startswith("# grid.toml")]
+    Path("grid.toml").write_text(grid, encoding="utf-8")
+    commands = [line for text in blocks("sh") for line in text.splitlines() if "--tune" in line or "--grid" in line]
+    assert len(commands) == 3
+    found = []
+    for command in commands:
+        words = shlex.split(command, comments=True)
+        running = words[words.index("--methods") + 1].split(",")
+        own = [words[words.index("--grid") + 1]] if "--grid" in words else []
+        chosen = resolve_grids(running, own, shipped="--tune" in words)
+        for name, values in chosen.items():
+            check_grid(name, values, {})
+        found.append({name: values.get("neighbours") for name, values in chosen.items()})
+    assert found == [
+        {"knn": [10, 1, 50], "lof": [20, 5, 80], "pca": None},
+        {"knn": [1, 10, 50], "lof": [1, 10, 50]},
+        {"knn": [10, 3, 30], "lof": [20, 5, 80]},
+    ]
 
 
 def test_the_page_names_the_files_a_run_leaves(tmp_path: Path) -> None:

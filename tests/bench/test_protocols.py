@@ -18,7 +18,7 @@ from unseen.sources.catalog import entry, listing
 Real = Callable[[str], LabelledTable]
 DEMANDED = {
     "cicids2017-paper", "cicids2017-original", "cicids2017-corrected", "nsl-kdd-native", "nsl-kdd", "unsw-nb15",
-    "cardiotocography", "arrhythmia", "lab",
+    "cardiotocography", "arrhythmia", "lab", "lab-sessions",
 }  # fmt: skip
 
 
@@ -91,6 +91,7 @@ def test_words_do_not_change_a_protocol_but_its_rules_do() -> None:
         {"hold_out": "classes"},
         {"hold_out": "groups", "classes": ("a",)},
         {"hold_out": "native"},
+        {"hold_out": "classes", "classes": ("a",), "native": {"column": "c", "train": "a", "test": "b"}},
         {"hold_out": "classes", "classes": ("a",), "class_weights": {"b": 1}},
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from unseen.bench.adapter import AdaptedMethod
+from unseen.errors import UnseenWarning
 
 
 class Distance:
@@ -83,8 +85,17 @@ class Dies(Distance):
 class Cheater(AdaptedMethod):
     """Trains on every row of the file named by an environment variable, the held-out ones among them."""
 
-    def __init__(self, normal: str | None = None, categorical: tuple[str, ...] = (), random_state: int = 0) -> None:
-        super().__init__(Distance(str(normal)), normal=normal, categorical=categorical, random_state=random_state)
+    def __init__(
+        self,
+        normal: str | None = None,
+        categorical: tuple[str, ...] = (),
+        random_state: int = 0,
+        power: float = 2.0,
+    ) -> None:
+        super().__init__(
+            Distance(str(normal), power), normal=normal, categorical=categorical, random_state=random_state
+        )
+        self.power = power
 
     def fit(self, X: Any, y: Any = None, **options: Any) -> Cheater:
         everything = pq.read_table(os.environ["TOY_FILE"])
@@ -95,14 +106,36 @@ class Cheater(AdaptedMethod):
 class QuietCheater(AdaptedMethod):
     """Fits on the right rows, then prepares held-out rows on the side to tune itself on."""
 
-    def __init__(self, normal: str | None = None, categorical: tuple[str, ...] = (), random_state: int = 0) -> None:
-        super().__init__(Distance(str(normal)), normal=normal, categorical=categorical, random_state=random_state)
+    def __init__(
+        self,
+        normal: str | None = None,
+        categorical: tuple[str, ...] = (),
+        random_state: int = 0,
+        power: float = 2.0,
+    ) -> None:
+        super().__init__(
+            Distance(str(normal), power), normal=normal, categorical=categorical, random_state=random_state
+        )
+        self.power = power
 
     def fit(self, X: pa.Table, y: Any = None, **options: Any) -> QuietCheater:
         super().fit(X, y)
         everything = pq.read_table(os.environ["TOY_FILE"])
         self.preparer_.transform(everything.select(X.column_names))
         return self
+
+
+class Talking(AdaptedMethod):
+    """Says of itself what a user should know, once in its report and once as a warning."""
+
+    def __init__(self, normal: str | None = None, categorical: tuple[str, ...] = (), random_state: int = 0) -> None:
+        super().__init__(Distance(str(normal)), normal=normal, categorical=categorical, random_state=random_state)
+
+    def _fit_evidence(self, data: Any, context: Any) -> dict[str, Any]:
+        for number in range(12):
+            warnings.warn(f"noise {number}", RuntimeWarning, stacklevel=2)
+        warnings.warn("the toy warns", UnseenWarning, stacklevel=2)
+        return {**super()._fit_evidence(data, context), "messages": ["the toy did not converge: train it longer"]}
 
 
 class NoScore:

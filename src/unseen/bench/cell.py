@@ -84,6 +84,7 @@ class Cell:
         train: Feature columns of the rows to train on: normals of fit, validation and calibration, and known anomalies.
         train_labels: Their labels.
         train_blocks: One block a row, for a detector's own split, or ``None``.
+        train_domains: One domain a row, for detectors that learn from several, or ``None``.
         test: Feature columns of the test rows: normals, known anomalies, unseen anomalies, and at the end one row for
             each unseen vector that de-duplication took altogether.
         test_labels: Their labels.
@@ -117,6 +118,7 @@ class Cell:
     counts: dict[str, dict[str, int]]
     data_digest: str
     protocol_digest: str
+    train_domains: NDArray[np.str_] | None = None
 
     @property
     def known_classes(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
@@ -21,6 +23,9 @@ from unseen.splits import row_hashes
 from unseen.table import as_labels, check_present, infer_schema
 
 __all__ = ["DataSpec", "LabelledTable", "catalog_data", "load", "user_data"]
+
+# A metadata column that may be made while reading: the name of the file a row came from.
+_FILE = "file"
 
 
 class DataSpec(BaseModel):
@@ -36,6 +41,7 @@ class DataSpec(BaseModel):
         metadata: Columns that are no features.
         categorical: Columns of numbers that are names.
         split_by: Rows that share this column's value stay in one part.
+        domain: A metadata column that names each row's domain, or a column of times, whose day counts.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,6 +55,7 @@ class DataSpec(BaseModel):
     metadata: tuple[str, ...] = ()
     categorical: tuple[str, ...] = ()
     split_by: str | None = None
+    domain: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +86,22 @@ class LabelledTable:
     def anomalous(self) -> NDArray[np.bool_]:
         """Which rows are anomalies."""
         return np.asarray(self.labels != self.normal)
+
+    def domains(self) -> NDArray[np.str_] | None:
+        """The domain of each row for methods that learn from several, ``"unknown"`` where none is told."""
+        name = self.spec.domain
+        if name is None or name not in self.table.column_names:
+            return None
+        column = self.table.column(name)
+        if not pa.types.is_temporal(column.type):
+            column = pc.utf8_trim_whitespace(pc.cast(column, pa.string()))
+            # Text that reads as times throughout is times; anything else is names.
+            with contextlib.suppress(pa.ArrowInvalid):
+                column = pc.cast(column, pa.timestamp("us"))
+        if pa.types.is_temporal(column.type):
+            column = pc.cast(pc.cast(column, pa.date32()), pa.string())
+        values = column.fill_null("")
+        return as_labels(pc.if_else(pc.equal(values, ""), "unknown", values), self.table.num_rows)
 
     def text(self, column: str) -> NDArray[np.str_]:
         """A metadata column as text, missing values as empty text.
@@ -111,6 +134,7 @@ def catalog_data(name: str) -> DataSpec:
         metadata=known.metadata,
         categorical=known.categorical,
         split_by=known.split_by,
+        domain=known.domain,
     )
 
 
@@ -181,10 +205,8 @@ def load(spec: DataSpec) -> LabelledTable:
         SchemaError: If a named column is absent.
     """
     named = [spec.label, spec.group_column, spec.split_by, *spec.categorical]
-    source = open_source(spec.files, text=[name for name in named if name is not None])
-    check_present(source.schema.names, [spec.label], option="label")
-    schema = infer_schema(source.schema, label=spec.label, ignore=spec.metadata, categorical=spec.categorical)
-    table = pa.Table.from_batches(list(source.batches())).combine_chunks()
+    table = _rows(spec, [name for name in named if name is not None])
+    schema = infer_schema(table.schema, label=spec.label, ignore=spec.metadata, categorical=spec.categorical)
     labels = as_labels(table.column(spec.label), table.num_rows)
     names = [str(name) for name in np.unique(labels)]
     normal = resolve_normal(names, spec.normal)
@@ -204,6 +226,22 @@ def load(spec: DataSpec) -> LabelledTable:
         hashes=hashes,
         digest=digest.hexdigest(),
     )
+
+
+def _rows(spec: DataSpec, text: Sequence[str]) -> pa.Table:
+    """All rows; where the spec counts on a column ``file``, the name of the file each row came from goes there."""
+    parts = [spec.files]
+    if _FILE in spec.metadata and "*" in spec.files:
+        parts = sorted(str(path) for path in Path(spec.files).parent.glob(Path(spec.files).name))
+    tables = []
+    for part in parts:
+        source = open_source(part, text=text)
+        check_present(source.schema.names, [spec.label], option="label")
+        table = pa.Table.from_batches(list(source.batches()))
+        if _FILE in spec.metadata and _FILE not in table.column_names:
+            table = table.append_column(_FILE, pa.array([Path(part).stem] * table.num_rows, pa.string()))
+        tables.append(table)
+    return pa.concat_tables(tables).combine_chunks()
 
 
 def _groups(spec: DataSpec, table: pa.Table, labels: NDArray[np.str_], classes: Sequence[str]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from unseen.baselines import BASELINES, Entry
 from unseen.errors import InputError
+from unseen.nn.meta.presets import CONTROLS as META_CONTROLS
 from unseen.schema import nearest
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 _SHUFFLED = "shuffled:"
+_UNTRAINED = "untrained:"
 
 
 class UnknownParameterError(InputError):
@@ -65,6 +67,7 @@ class Method:
             ``calibrator_``: any :class:`unseen.Detector`.
         kind: ``"detector"`` of this project, ``"peer"`` to compare with, or ``"control"``.
         in_all: Whether ``--methods all`` means it too; slow ones are asked for by name.
+        untrained: Makes its twin with the weights it starts from, where there are any to train.
     """
 
     name: str
@@ -72,6 +75,7 @@ class Method:
     make: Callable[[Setup], Any]
     kind: Literal["detector", "peer", "control"] = "peer"
     in_all: bool = True
+    untrained: Callable[[Setup], Any] | None = None
 
 
 _METHODS: dict[str, Method] = {}
@@ -83,7 +87,7 @@ def register(method: Method) -> Method:
     Raises:
         InputError: If the name is taken.
     """
-    if method.name in _METHODS or method.name.startswith(_SHUFFLED):
+    if method.name in _METHODS or method.name.startswith((_SHUFFLED, _UNTRAINED)):
         raise InputError(f"there is a method {method.name!r} already; choose another name")
     _METHODS[method.name] = method
     return method
@@ -95,7 +99,9 @@ def methods() -> dict[str, Method]:
 
 
 def method(name: str) -> Method:
-    """A method by its name: a registered one, ``shuffled:NAME`` for its control, or a user's ``module:Class``.
+    """A method by its name: a registered one, its control, or a user's ``module:Class``.
+
+    The controls of any method are ``shuffled:NAME`` and, for networks, ``untrained:NAME``.
 
     Raises:
         InputError: If there is none; with the near match.
@@ -105,6 +111,11 @@ def method(name: str) -> Method:
     if name.startswith(_SHUFFLED):
         inner = method(name.removeprefix(_SHUFFLED))
         return Method(name, f"{inner.name} fitted on shuffled labels", _shuffled(inner), "control")
+    if name.startswith(_UNTRAINED):
+        inner = method(name.removeprefix(_UNTRAINED))
+        if inner.untrained is None:
+            raise InputError(f"{inner.name} has no untrained twin; {_with_twin()}")
+        return Method(name, f"{inner.name} with the weights it starts from", inner.untrained, "control")
     if ":" in name:
         return _user_method(name)
     near = nearest(name, _METHODS)
@@ -200,6 +211,19 @@ def _shuffled(inner: Method) -> Callable[[Setup], Any]:
     return make
 
 
+def _with_twin() -> str:
+    return f"those with one are {', '.join(name for name, known in _METHODS.items() if known.untrained)}"
+
+
+def _untrained_sculptor(preset: str) -> Callable[[Setup], Any]:
+    def make(setup: Setup) -> Any:
+        from unseen.detectors.recipes import RECIPES, untrained
+
+        return detector_method("sculptor", preset=untrained(RECIPES[preset]))(setup)
+
+    return make
+
+
 def _user_method(name: str) -> Method:
     module_name, _, attribute = name.partition(":")
     here = str(Path.cwd())
@@ -254,11 +278,13 @@ def _control(name: str) -> Callable[[Setup], Any]:
 
 
 for _entry in (
+    Method("unseen", "UnseenDetector, several evidences fused", detector_method("unseen"), "detector"),
     Method(
         "sculptor-fast",
         "LatentSculptor, small networks, three seeds fused",
         detector_method("sculptor", preset="fast"),
         "detector",
+        untrained=_untrained_sculptor("fast"),
     ),
     Method(
         "sculptor-paper",
@@ -266,17 +292,38 @@ for _entry in (
         detector_method("sculptor", preset="paper"),
         "detector",
         in_all=False,
+        untrained=_untrained_sculptor("paper"),
     ),
-    *(Method(name, entry.about, _baseline(entry)) for name, entry in BASELINES.items()),
+    Method(
+        "meta",
+        "MetaLearner, 50 shots a family",
+        detector_method("meta", preset="fast"),
+        "detector",
+        in_all=False,
+        untrained=detector_method("meta", preset="untrained"),
+    ),
+    *(
+        Method(f"meta-{name}", f"MetaLearner: {about}", detector_method("meta", preset=name), "control", in_all=False)
+        for name, (about, _) in META_CONTROLS.items()
+    ),
+    *(Method(name, entry.about, _baseline(entry), in_all=entry.in_all) for name, entry in BASELINES.items()),
     Method("random", "a score without meaning", _control("RandomScore"), "control"),
     Method("stump", "the best single feature", _control("Stump"), "control"),
 ):
     register(_entry)
-register(
+for _entry in (
     Method(
         "shuffled",
-        "sculptor-fast fitted on shuffled labels; shuffled:NAME for another",
-        _shuffled(_METHODS["sculptor-fast"]),
+        "sculptor-fast, one network, fitted on shuffled labels; shuffled:NAME for another",
+        # One network says whether labels matter; three would cost a third of a whole run.
+        _shuffled(Method("", "", detector_method("sculptor", preset="fast", members=1))),
         "control",
-    )
-)
+    ),
+    Method(
+        "untrained",
+        "sculptor-fast with the weights it starts from; untrained:NAME for another",
+        _untrained_sculptor("fast"),
+        "control",
+    ),
+):
+    register(_entry)

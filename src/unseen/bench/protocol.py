@@ -90,7 +90,8 @@ class Protocol(_Fixed):
         dataset: The data set's name in the catalog, or a user's table.
         hold_out: ``"groups"``, ``"classes"`` or ``"native"``; see ``protocols.toml``.
         classes: The classes held out together, for ``"classes"``.
-        native: The set's own parts, for ``"native"``.
+        native: The set's own parts, for ``"native"``; with ``"groups"``, a group is hidden from the training part and
+            judged on the test part.
         never_train: Anomalies that are used only where their class is held out.
         strict: The held-out rows of a second, stricter figure.
         blocks: Rows that stay in one part; the data set's ``split_by`` by default.
@@ -122,8 +123,10 @@ class Protocol(_Fixed):
     def _complete(self) -> Self:
         if (self.hold_out == "classes") != bool(self.classes):
             raise ValueError("classes are named exactly where hold_out is 'classes'")
-        if (self.hold_out == "native") != (self.native is not None):
-            raise ValueError("native is given exactly where hold_out is 'native'")
+        if self.native is None and self.hold_out == "native":
+            raise ValueError("native must be given where hold_out is 'native'")
+        if self.native is not None and self.hold_out == "classes":
+            raise ValueError("native is not given where hold_out is 'classes'")
         if self.class_weights is not None and set(self.class_weights) != set(self.classes):
             raise ValueError("class_weights must name the held-out classes")
         return self

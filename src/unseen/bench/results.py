@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from unseen.atomic import atomic_write
 from unseen.bench.cell import CellKey, read_arrays, slug, write_arrays
 from unseen.bench.measure import Measures
+from unseen.bench.tuning import Tuning
 from unseen.errors import InputError
 
 __all__ = [
@@ -70,7 +71,9 @@ class CellResult(BaseModel):
         measures: Its figures.
         cost: What it took.
         row_independent: Whether rows scored alone got the scores they got among the others.
-        notes: Warnings while fitting and scoring.
+        notes: The detector's own messages, and warnings while fitting and scoring.
+        grid: The values that were to be tried of each parameter; ``None`` where nothing was tuned.
+        tuning: What was chosen of them, and by which scores.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -90,21 +93,24 @@ class CellResult(BaseModel):
     cost: Cost | None = None
     row_independent: bool | None = None
     notes: list[str] = []
+    grid: dict[str, list[Any]] | None = None
+    tuning: Tuning | None = None
 
     @property
     def label(self) -> str:
         """The method with what was set of its parameters; results of different settings are kept apart."""
-        return method_label(self.method, self.parameters)
+        return method_label(self.method, self.parameters, tuned=self.grid is not None)
 
 
-def method_label(method: str, parameters: dict[str, Any]) -> str:
-    """A method's name with the parameters that were set.
+def method_label(method: str, parameters: dict[str, Any], *, tuned: bool = False) -> str:
+    """A method's name with the parameters that were set, and whether others were tuned.
 
     Example:
-        >>> method_label("sculptor-fast", {"members": 1})
-        'sculptor-fast,members=1'
+        >>> method_label("sculptor-fast", {"members": 1}), method_label("knn", {}, tuned=True)
+        ('sculptor-fast,members=1', 'knn,tuned')
     """
-    return ",".join([method, *(f"{name}={value}" for name, value in sorted(parameters.items()))])
+    said = [f"{name}={value}" for name, value in sorted(parameters.items())]
+    return ",".join([method, *said, *(["tuned"] if tuned else [])])
 
 
 def _path(results: Path, key: CellKey, label: str) -> Path:

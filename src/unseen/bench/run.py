@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import platform
 import secrets
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -20,6 +21,7 @@ import unseen
 from unseen.atomic import atomic_write, check_writable
 from unseen.bench.cell import CellKey, slug
 from unseen.bench.data import DataSpec, LabelledTable, load
+from unseen.bench.grids import Grid, check_grid
 from unseen.bench.methods import accepted_parameters
 from unseen.bench.pool import run_jobs
 from unseen.bench.protocol import Protocol, Setting
@@ -87,8 +89,9 @@ def run_benchmark(
     *,
     seeds: Sequence[int],
     results: str | os.PathLike[str],
-    setting: Setting | None = None,
+    setting: Setting | Sequence[Setting] | None = None,
     parameters: dict[str, Any] | None = None,
+    tune: Mapping[str, Grid] | None = None,
     hold_out: Sequence[str] = (),
     workers: int = 1,
     retry_failed: bool = False,
@@ -105,8 +108,10 @@ def run_benchmark(
         methods: Names of methods; see :func:`~unseen.bench.methods.method`.
         seeds: Seeds of splits and methods.
         results: The folder to write to, made if absent.
-        setting: Caps and shots.
+        setting: Caps and shots; several are run one after the other.
         parameters: Constructor arguments for those methods that have them.
+        tune: By method, parameters to choose within each cell and the values to try; see
+            :mod:`unseen.bench.tuning`. Results of tuned methods stand apart, as ``NAME,tuned``.
         hold_out: Only these groups; all by default.
         workers: Processes; with more than one, a script must guard its entry with ``if __name__ == "__main__"``.
         retry_failed: Run failed methods again.
@@ -125,6 +130,7 @@ def run_benchmark(
         results=folder,
         setting=setting,
         parameters=parameters,
+        tune=tune,
         hold_out=hold_out,
         retry_failed=retry_failed,
     )
@@ -152,49 +158,64 @@ def plan_run(
     *,
     seeds: Sequence[int],
     results: Path,
-    setting: Setting | None = None,
+    setting: Setting | Sequence[Setting] | None = None,
     parameters: dict[str, Any] | None = None,
+    tune: Mapping[str, Grid] | None = None,
     hold_out: Sequence[str] = (),
     retry_failed: bool = False,
 ) -> Plan:
     """Read the data, check every name, and see what is left to do; the arguments are those of `run_benchmark`."""
     if not (protocols and methods and seeds):
         raise InputError("name at least one protocol, one method and one seed")
-    setting = setting or Setting()
+    settings = [setting or Setting()] if isinstance(setting, Setting | None) else list(dict.fromkeys(setting))
     # Each method is made once for nothing, so that an unknown parameter is said before hours of work.
     taken = accepted_parameters(list(dict.fromkeys(methods)), parameters or {})
+    tried = _grids(taken, tune or {})
     run = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
     plan = Plan(run, [], [], {})
     for wanted, spec in protocols:
         data = load(spec)
         plan.data[spec.name] = _data_record(data)
-        _check_protocol(wanted, setting, results)
         names = held_out_names(data, wanted, hold_out)
-        for seed in seeds:
-            for held_out in names:
-                key = CellKey(
-                    protocol=wanted.name,
-                    setting=setting,
-                    held_out=held_out,
-                    seed=seed,
-                    classes=_classes(data, wanted, held_out),
-                )
-                for name, accepted in taken.items():
-                    found = read_result(results, key, method_label(name, accepted))
-                    if found is not None:
-                        _check_same(found, data, wanted, results)
-                    if found is None or (found.status == "failed" and retry_failed):
-                        plan.jobs.append(Job(wanted, spec, key, name, accepted, data.digest, results, run))
-                    else:
-                        plan.finished.append(found)
+        for chosen in settings:
+            _check_protocol(wanted, chosen, results)
+        for key in _keys(data, wanted, names, seeds, settings):
+            for name, accepted in taken.items():
+                grid = tried.get(name)
+                found = read_result(results, key, method_label(name, accepted, tuned=grid is not None))
+                if found is not None:
+                    _check_same(found, data, wanted, grid, results)
+                if found is None or (found.status == "failed" and retry_failed):
+                    plan.jobs.append(Job(wanted, spec, key, name, accepted, data.digest, results, run, grid))
+                else:
+                    plan.finished.append(found)
     return plan
+
+
+def _keys(
+    data: LabelledTable, wanted: Protocol, names: Sequence[str], seeds: Sequence[int], settings: Sequence[Setting]
+) -> Iterator[CellKey]:
+    """All cells of a protocol."""
+    for setting, seed, held_out in itertools.product(settings, seeds, names):
+        classes = _classes(data, wanted, held_out)
+        yield CellKey(protocol=wanted.name, setting=setting, held_out=held_out, seed=seed, classes=classes)
+
+
+def _grids(taken: Mapping[str, dict[str, Any]], tune: Mapping[str, Grid]) -> dict[str, Grid]:
+    """The grids, each combination tried out on the method's constructor."""
+    for name, grid in tune.items():
+        if name not in taken:
+            raise InputError(f"{name!r} is to be tuned and is no method of this run; name it among the methods")
+        check_grid(name, grid, taken[name])
+    # As JSON holds them, so that they can be compared with those of earlier results.
+    return {name: json.loads(json.dumps(grid)) for name, grid in tune.items()}
 
 
 def _classes(data: LabelledTable, wanted: Protocol, held_out: str) -> tuple[str, ...]:
     return tuple(sorted(hidden_classes(data, wanted, held_out)))
 
 
-def _check_same(found: CellResult, data: LabelledTable, wanted: Protocol, results: Path) -> None:
+def _check_same(found: CellResult, data: LabelledTable, wanted: Protocol, grid: Grid | None, results: Path) -> None:
     if found.data_digest != data.digest:
         raise InputError(
             f"{results} holds results on other rows of {data.spec.name} ({data.spec.files} has changed); choose "
@@ -202,6 +223,8 @@ def _check_same(found: CellResult, data: LabelledTable, wanted: Protocol, result
         )
     if found.protocol_digest != wanted.digest:
         raise InputError(f"{results} holds results of another {wanted.name}, split otherwise; choose another --out")
+    if found.grid != grid:
+        raise InputError(f"{results} holds results of {found.method} tuned on another grid; choose another --out")
 
 
 def _folder(results: str | os.PathLike[str]) -> Path:

@@ -46,7 +46,7 @@ def held_out_names(data: LabelledTable, protocol: Protocol, only: Sequence[str] 
     else:
         # Without what duplicates and vectors of both labels take: that is what a test would have.
         keep, _ = deduplicate(data.hashes, data.labels, data.normal)
-        found, counts = np.unique(data.labels[keep & data.anomalous], return_counts=True)
+        found, counts = np.unique(data.labels[keep & data.anomalous & _test_part(data, protocol)], return_counts=True)
         rows: dict[str, int] = {}
         for name, count in zip(found, counts, strict=True):
             rows[data.groups[str(name)]] = rows.get(data.groups[str(name)], 0) + int(count)
@@ -96,10 +96,11 @@ def make_cell(
         InputError: If a part would be empty.
     """
     setting = setting or Setting()
-    hidden = np.isin(data.labels, hidden_classes(data, protocol, held_out))
+    of_class = np.isin(data.labels, hidden_classes(data, protocol, held_out))
+    hidden = of_class & _test_part(data, protocol)
     if not hidden.any():
         raise InputError(f"{protocol.name}: no rows of {held_out!r} to hold out")
-    drawn = _draw(data, protocol, hidden, seed, setting)
+    drawn = _draw(data, protocol, hidden, of_class & ~hidden, seed, setting)
     for name in protocol.classes:
         if not np.any(drawn.keep & (data.labels == name)):
             raise InputError(f"{protocol.name}: all rows of {name!r} equal normal rows; there is nothing to test on")
@@ -120,6 +121,7 @@ def make_cell(
         classes=tuple(sorted(set(data.labels[hidden].tolist()))),
     )
     features = data.table.select(data.features)
+    domains = data.domains()
     return Cell(
         key=key,
         normal=data.normal,
@@ -127,6 +129,7 @@ def make_cell(
         train=features.take(pa.array(drawn.train)),
         train_labels=data.labels[drawn.train],
         train_blocks=None if drawn.blocks is None else drawn.blocks[drawn.train],
+        train_domains=None if domains is None else domains[drawn.train],
         test=features.take(pa.array(test)),
         test_labels=data.labels[test],
         test_hashes=data.hashes[test],
@@ -142,22 +145,37 @@ def make_cell(
     )
 
 
-def _draw(data: LabelledTable, protocol: Protocol, hidden: NDArray[np.bool_], seed: int, setting: Setting) -> _Drawn:
+def _test_part(data: LabelledTable, protocol: Protocol) -> NDArray[np.bool_]:
+    """The rows that may be tested on: those of the set's own test part, or all."""
+    if protocol.native is None:
+        return np.ones(len(data.labels), dtype=bool)
+    return np.asarray(data.text(protocol.native.column) == protocol.native.test)
+
+
+def _draw(
+    data: LabelledTable,
+    protocol: Protocol,
+    hidden: NDArray[np.bool_],
+    barred: NDArray[np.bool_],
+    seed: int,
+    setting: Setting,
+) -> _Drawn:
+    """Draw the parts; ``barred`` rows are of a hidden class but not of the test part, so they are for nothing."""
     caps, salt = CAPS[setting.caps], f"bench {seed}"
-    never_used = _where(data, protocol.never_train) & ~hidden & data.anomalous
+    never_used = (_where(data, protocol.never_train) & ~hidden & data.anomalous) | barred
     part = None if protocol.native is None else data.text(protocol.native.column)
-    late = np.zeros(len(hidden), dtype=bool) if protocol.native is None else part == protocol.native.test
+    late = np.zeros(len(hidden), dtype=bool) if protocol.native is None else _test_part(data, protocol)
     # Of equal rows the first is kept: a hidden one before all others, a training part's one before a test part's.
     order = np.lexsort(np.stack([late, never_used, ~hidden]))
     keep = np.empty(len(hidden), dtype=bool)
     keep[order], duplicates = deduplicate(data.hashes[order], data.labels[order], data.normal)
     usable = keep & ~never_used & ~hidden
-    blocks = None
+    # A set's own parts need no blocks to be split; a detector takes them to divide the training part.
+    blocks = None if protocol.native is not None and protocol.blocks is None else _blocks(data, protocol)
     if protocol.native is not None:
         in_test = np.asarray(late)
         usable &= in_test | (part == protocol.native.train)
     else:
-        blocks = _blocks(data, protocol)
         in_test = _draw_test(data, usable, blocks, salt)
     place = uniform(data.hashes, salt=f"{salt} caps")
     normal, known = usable & ~data.anomalous, usable & data.anomalous
@@ -182,7 +200,7 @@ def hidden_classes(data: LabelledTable, protocol: Protocol, held_out: str) -> li
     """
     if protocol.hold_out == "groups":
         return [name for name, group in data.groups.items() if group == held_out]
-    if protocol.native is not None:
+    if protocol.hold_out == "native" and protocol.native is not None:
         part = data.text(protocol.native.column)
         trained = set(data.labels[part == protocol.native.train].tolist())
         return sorted(set(data.labels[data.anomalous].tolist()) - trained)

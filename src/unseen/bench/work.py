@@ -23,6 +23,7 @@ from unseen.bench.methods import Setup, method
 from unseen.bench.protocol import Protocol
 from unseen.bench.results import CellResult, Cost, write_result
 from unseen.bench.split import make_cell
+from unseen.bench.tuning import SeenRows, Tuning, tune
 from unseen.errors import InputError, UnseenWarning
 
 __all__ = ["THREAD_SETTINGS", "Job", "Worker", "failed"]
@@ -48,6 +49,7 @@ class Job:
         data_digest: Of the data set, as the run found it.
         results: The results' folder.
         run: The run's name.
+        grid: Parameters to tune within the cell, with the values to try; ``None`` tunes nothing.
     """
 
     protocol: Protocol
@@ -58,6 +60,7 @@ class Job:
     data_digest: str
     results: Path
     run: str
+    grid: dict[str, list[Any]] | None = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,8 @@ class Worker:
         # Checked on what is handed over, however it came to be.
         cell.held_out.check(cell.train, by=job.method)
         try:
-            outcome = _compete(job, cell)
+            tuning = self._tuned(job, cell)
+            outcome = _compete(job, cell, {} if tuning is None else tuning.chosen)
         except LeakError:
             raise
         except Exception as error:
@@ -94,7 +98,9 @@ class Worker:
             result = failed(job, f"{type(error).__name__}: {error}", split_digest, notes=lines)
             write_result(job.results, result)
             return result
-        result = CellResult(status="done", split_digest=split_digest, **_identity(job), **outcome.result)
+        if tuning is not None and tuning.message is not None:
+            outcome.result["notes"].insert(0, tuning.message)
+        result = CellResult(status="done", split_digest=split_digest, tuning=tuning, **_identity(job), **outcome.result)
         write_result(job.results, result, outcome.scores, outcome.calibration, outcome.latent)
         return result
 
@@ -104,6 +110,13 @@ class Worker:
             self._data = None
             self._data = load(spec)
         return self._data
+
+    def _tuned(self, job: Job, cell: Cell) -> Tuning | None:
+        """Choose parameters by the cell's training rows alone, where the job says so."""
+        if job.grid is None:
+            return None
+        rows = SeenRows.of(cell, self.data(job.data).groups)
+        return tune(lambda chosen: _make(job, cell, chosen), job.grid, rows, cell.held_out, job.protocol, job.key.seed)
 
     def _prepared(self, job: Job) -> tuple[Cell, str]:
         if self._cell is None or self._cell[0] != job.key:
@@ -130,17 +143,26 @@ def _identity(job: Job) -> dict[str, Any]:
         "data_digest": job.data_digest,
         "protocol_digest": job.protocol.digest,
         "run": job.run,
+        "grid": job.grid,
     }
 
 
-def _compete(job: Job, cell: Cell) -> _Outcome:
+def _make(job: Job, cell: Cell, chosen: dict[str, Any]) -> Any:
+    """The unfitted method, with what the user set and what tuning chose."""
+    return method(job.method).make(Setup(cell.normal, job.key.seed, cell.categorical, {**job.parameters, **chosen}))
+
+
+def _compete(job: Job, cell: Cell, chosen: dict[str, Any]) -> _Outcome:
     """Fit on the training rows and score the test rows, with the clock and the guard running."""
-    setup = Setup(cell.normal, job.key.seed, cell.categorical, dict(job.parameters))
+    from unseen.detectors.base import DomainDetector
+
     options = {} if cell.train_blocks is None else {"blocks": cell.train_blocks}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         memory, began = PeakMemory(), time.perf_counter()
-        fitted = method(job.method).make(setup)
+        fitted = _make(job, cell, chosen)
+        if isinstance(fitted, DomainDetector) and cell.train_domains is not None:
+            options["domain"] = cell.train_domains
         with watched(cell.held_out):
             fitted.fit(cell.train, cell.train_labels, **options)
         after_fit = time.perf_counter()
@@ -160,7 +182,7 @@ def _compete(job: Job, cell: Cell) -> _Outcome:
                 threads=int(os.environ[THREAD_SETTINGS[0]]) if os.environ.get(THREAD_SETTINGS[0]) else None,
             ),
             "row_independent": independent,
-            "notes": _notes(caught),
+            "notes": _notes(fitted, caught),
         },
         scores=scores,
         calibration=fitted.calibrator_.sorted_scores,
@@ -175,10 +197,12 @@ def _is_row_independent(fitted: Any, cell: Cell, scores: NDArray[np.float64]) ->
     return bool(np.allclose(again, scores[rows], rtol=1e-5, atol=1e-8))
 
 
-def _notes(caught: list[warnings.WarningMessage]) -> list[str]:
-    """Each warning once; those of other packages with their kind."""
-    lines = dict.fromkeys(
-        str(w.message) if issubclass(w.category, UnseenWarning) else f"{w.category.__name__}: {w.message}"
-        for w in caught
-    )
-    return list(lines)[:_MOST_NOTES]
+def _notes(fitted: Any, caught: list[warnings.WarningMessage]) -> list[str]:
+    """Each message once: the training report's, then our warnings, then those of other packages with their kind."""
+    report = getattr(fitted, "training_report_", None)
+    said = [str(message) for message in report.get("messages", [])] if isinstance(report, dict) else []
+    said += [str(w.message) for w in caught if issubclass(w.category, UnseenWarning)]
+    said += [f"{w.category.__name__}: {w.message}" for w in caught if not issubclass(w.category, UnseenWarning)]
+    lines = list(dict.fromkeys(said))
+    more = len(lines) - _MOST_NOTES
+    return lines if more <= 0 else [*lines[:_MOST_NOTES], f"and {more} more warnings"]

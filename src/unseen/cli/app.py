@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from unseen import __version__
-from unseen.cli import bench, data, demo, evaluate, fit, info, score
+from unseen.cli import bench, data, demo, evaluate, export, fit, flows, info, score, watch
 
 __all__ = ["app"]
 
@@ -16,8 +16,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("demo")(demo.demo)
+app.command("flows")(flows.flows)
 app.command("fit")(fit.fit)
 app.command("score")(score.score)
+app.command("export")(export.export)
+app.command("watch")(watch.watch)
 app.command("evaluate")(evaluate.evaluate)
 app.command("info")(info.info)
 app.add_typer(data.app, name="data")

@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from unseen.cli import bench_report
+from unseen.cli import bench_experiment, bench_report
 from unseen.cli.options import Json, Quiet, names
 
 if TYPE_CHECKING:
     from unseen.bench.data import DataSpec
-    from unseen.bench.protocol import Blocks, Protocol
+    from unseen.bench.grids import Grid
+    from unseen.bench.protocol import Blocks, Protocol, Setting
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Compare methods on protocols: who catches classes nobody was shown.", no_args_is_help=True)
 app.command("report")(bench_report.report)
+app.command("experiment")(bench_experiment.experiment)
 
 _DEFAULT_METHODS = "sculptor-fast"
 _TIME_BLOCKS = 100
@@ -71,11 +73,19 @@ _Workers = Annotated[int, typer.Option(min=1, help="Processes to share the work 
 _HoldOut = Annotated[str, typer.Option(help="Hold out only these groups, comma-separated.")]
 _Caps = Annotated[str, typer.Option(help="Rows used: default (14,000 normals to train on) or full.")]
 _Shots = Annotated[
-    int | None, typer.Option(min=0, help="Rows of each known class to train on, such as 0, 10, 50, 500.")
+    str, typer.Option(help="Rows of each known class to train on, one run for each: such as 0,10,50,500,all.")
 ]
 _Set = Annotated[
     list[str] | None,
     typer.Option("--set", help="A constructor argument, name=value, for the methods that have it. Repeatable."),
+]
+_Tune = Annotated[
+    bool,
+    typer.Option("--tune", help="Choose parameters in each cell by leaving out one seen group at a time."),
+]
+_Grid = Annotated[
+    list[str] | None,
+    typer.Option(help="Values to try instead: name=value,value, or a .toml of [method] tables. Repeatable."),
 ]
 _Retry = Annotated[bool, typer.Option("--retry-failed", help="Run failed methods again.")]
 _SplitBy = Annotated[
@@ -105,8 +115,10 @@ def run(
     workers: _Workers = 2,
     hold_out: _HoldOut = "",
     caps: _Caps = "default",
-    shots: _Shots = None,
+    shots: _Shots = "all",
     set_: _Set = None,
+    tune: _Tune = False,
+    grid: _Grid = None,
     retry_failed: _Retry = False,
     split_by: _SplitBy = None,
     split_time: _SplitTime = None,
@@ -133,14 +145,16 @@ def run(
         chosen = _chosen_protocols(protocol, blocks, {**own, "hide": hide}, quiet=quiet)
     else:
         chosen = [_own_table(data, own, names(hide), blocks, protocol)]
+    running = _chosen_methods(methods, method or [])
     with _progress(quiet=quiet) as progress:
         report = run_benchmark(
             chosen,
-            _chosen_methods(methods, method or []),
+            running,
             seeds=_seeds(seeds),
             results=out,
-            setting=_setting(caps, shots),
+            setting=_settings(caps, shots),
             parameters=_parameters(set_ or []),
+            tune=_tuned(running, grid or [], tune=tune, quiet=quiet),
             hold_out=names(hold_out),
             workers=workers,
             retry_failed=retry_failed,
@@ -231,13 +245,32 @@ def _blocks(split_by: str | None, split_time: str | None) -> Blocks | None:
     return None if split_by is None else Blocks(column=split_by)
 
 
-def _setting(caps: str, shots: int | None) -> Any:
+def _settings(caps: str, shots: str) -> list[Setting]:
     from unseen.bench.protocol import CAPS, Setting
     from unseen.errors import InputError
 
     if caps not in CAPS:
         raise InputError(f"--caps {caps}: choose one of {', '.join(CAPS)}")
-    return Setting.model_validate({"caps": caps, "shots": shots})
+    wanted = names(shots)
+    wrong = [part for part in wanted if part != "all" and not part.isdecimal()]
+    if wrong or not wanted:
+        raise InputError(f"--shots {shots}: write numbers of rows, or all, such as 0,10,50,500,all")
+    counts = [None if part == "all" else int(part) for part in wanted]
+    return [Setting.model_validate({"caps": caps, "shots": count}) for count in dict.fromkeys(counts)]
+
+
+def _tuned(running: list[str], grid: list[str], *, tune: bool, quiet: bool) -> dict[str, Grid]:
+    """The grids of the methods to tune; says which methods run with their own settings."""
+    from unseen.bench.grids import resolve_grids
+    from unseen.cli import output
+
+    if not (tune or grid):
+        return {}
+    found = resolve_grids(running, grid, shipped=tune)
+    plain = [name for name in dict.fromkeys(running) if name not in found]
+    if plain:
+        output.notes([f"not tuned, since no grid names them: {', '.join(plain)}"], quiet=quiet)
+    return found
 
 
 def _seeds(text: str) -> list[int]:

@@ -11,6 +11,7 @@ from unseen.cli import output
 
 if TYPE_CHECKING:
     from unseen.bench.protocol import Protocol
+    from unseen.bench.results import CellResult
     from unseen.bench.run import RunReport
     from unseen.bench.summary import MethodSummary
 
@@ -25,7 +26,7 @@ def print_report(report: RunReport, protocols: Sequence[Protocol], *, json: bool
     from unseen.bench.summary import summarise
 
     lines = summarise(report.cells, protocols)
-    failures = [f"{r.key.name}: {r.label} failed: {r.error}" for r in report.failed]
+    failures = _failures(report.failed)
     if failures:
         failures.append("failed methods are run again with --retry-failed")
     output.notes(failures, quiet=quiet)
@@ -36,14 +37,31 @@ def print_report(report: RunReport, protocols: Sequence[Protocol], *, json: bool
         output.print_json({**said, "failed": failed, "seconds": report.seconds, "summaries": summaries})
         return
     for protocol in protocols:
-        _print_protocol(protocol, [line for line in lines if line.protocol == protocol.name], report.folder)
+        of_protocol = [line for line in lines if line.protocol == protocol.name]
+        # One table for each number of shots, in the order in which they were asked for.
+        for setting in dict.fromkeys(cell.key.setting.name for cell in report.cells):
+            _print_protocol(protocol, [line for line in of_protocol if line.setting == setting], report)
     output.say(
         f"{report.done} results made in {report.seconds:.0f} s, {report.kept} kept from earlier runs, "
         f"{len(report.failed)} failed\n{report.folder}"
     )
 
 
-def _print_protocol(protocol: Protocol, lines: Sequence[MethodSummary], results: Path) -> None:
+def _failures(failed: Sequence[CellResult]) -> list[str]:
+    """Each failure of a method once, with the cells it is the same in."""
+    alike: dict[tuple[str, str | None], list[CellResult]] = {}
+    for result in failed:
+        alike.setdefault((result.label, result.error), []).append(result)
+    said = []
+    for (label, error), results in alike.items():
+        key = results[0].key
+        where = key.name + ("" if key.setting.shots is None else f", {key.setting.shots} shots")
+        more = f" and {len(results) - 1} more" if len(results) > 1 else ""
+        said.append(f"{where}{more}: {label} failed: {error}")
+    return said
+
+
+def _print_protocol(protocol: Protocol, lines: Sequence[MethodSummary], report: RunReport) -> None:
     """Print a protocol's table, and below it what de-duplication took and a paper's figures."""
     if not lines:
         return
@@ -67,7 +85,8 @@ def _print_protocol(protocol: Protocol, lines: Sequence[MethodSummary], results:
     output.print_table(table)
     if any(line.row_dependent for line in lines):
         _say("* scores depend on the other rows of the batch")
-    _print_second_figures(protocol, lines, results)
+    _print_second_figures(protocol, lines, report.folder)
+    _print_tuning(protocol, lines, report.cells)
     if protocol.hold_out == "classes":
         _print_classes(protocol, lines)
     if protocol.published is not None:
@@ -87,6 +106,18 @@ def _print_second_figures(protocol: Protocol, lines: Sequence[MethodSummary], re
             _say(f"{line.method}, published labels only: {_in_words(line.strict)}")
         if line.with_dropped is not None and abs(line.with_dropped["auroc"] - line.auroc) >= 0.0005:
             _say(f"{line.method}, with dropped rows kept: {_in_words(line.with_dropped)}")
+
+
+def _print_tuning(protocol: Protocol, lines: Sequence[MethodSummary], cells: Sequence[CellResult]) -> None:
+    """What was chosen within the cells, by method."""
+    from unseen.bench.report.tuned import choices
+
+    setting = lines[0].setting
+    mine = [cell for cell in cells if cell.key.protocol == protocol.name and cell.key.setting.name == setting]
+    for line in lines:
+        said = choices([cell for cell in mine if cell.label == line.method])
+        if said:
+            _say(f"{line.method} chose {said}")
 
 
 def _in_words(figures: dict[str, float]) -> str:

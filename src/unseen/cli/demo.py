@@ -17,7 +17,7 @@ def demo(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train on embedded real traffic with some attack families hidden, and show what is caught of them."""
+    """Train on one embedded recording with some attack families hidden, and show what is caught in another."""
     from dataclasses import asdict
 
     from unseen.cli import output
@@ -30,13 +30,13 @@ def demo(
         output.print_json({**asdict(report), "evaluation": report.evaluation.model_dump()})
         return
     output.say(
-        f"Real flows between our own hosts: {report.rows['training']:,} to train on, {report.rows['test']:,} of other\n"
-        "times and attack runs to test on. Training never saw these families:\n"
+        f"Real flows between our own hosts: {report.rows['training']:,} of one recording to train on,\n"
+        f"{report.rows['test']:,} of another to test on. Training never saw these families:\n"
         f"{', '.join(report.hidden)}."
     )
     print_evaluation(report.evaluation)
     rows = {c.name: c.rows for c in report.evaluation.classes}
     worst = [f"{name} ({count})" for name, count in report.twins.items() if count > rows[name] / 4]
     if worst:
-        output.say(f"Attack flows that equal a benign flow in every feature, over all rows:\n{', '.join(worst)}.")
+        output.say(f"Test flows of attacks that equal a benign flow in every feature:\n{', '.join(worst)}.")
     output.say(f"Fitted in {report.fit_seconds:.1f} s, scored in {report.score_seconds:.1f} s. Next: unseen fit --help")

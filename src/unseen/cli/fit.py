@@ -23,7 +23,7 @@ def fit(
     hide: Annotated[str, typer.Option(help="Classes never trained on, comma-separated; 'evaluate' tests them.")] = "",
     ignore: Annotated[str, typer.Option(help="Metadata columns, comma-separated; they are no features.")] = "",
     categorical: Annotated[str, typer.Option(help="Columns of numbers that are names, comma-separated.")] = "",
-    detector: Annotated[str, typer.Option(help="The detector: sculptor.")] = "sculptor",
+    detector: Annotated[str, typer.Option(help="The detector: sculptor or meta.")] = "sculptor",
     preset: Annotated[str, typer.Option(help="fast, or paper: the published networks and rules.")] = "fast",
     false_alarm_rate: Annotated[float, typer.Option(help="The share of normals that may raise an alarm.")] = 0.01,
     split_by: Annotated[
@@ -32,6 +32,13 @@ def fit(
     split_time: Annotated[
         str | None, typer.Option(help="A column of times; each of about 100 consecutive blocks stays in one part.")
     ] = None,
+    domain: Annotated[
+        str | None, typer.Option(help="A column that names each row's day, host or site, for --detector meta.")
+    ] = None,
+    shots: Annotated[
+        int | None, typer.Option(min=1, help="Labelled rows of each known class to use, for --detector meta.")
+    ] = None,
+    episodes: Annotated[int | None, typer.Option(min=1, help="Episodes, for --detector meta.")] = None,
     encoder_epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of the encoder; the preset's own.")] = None,
     flow_epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of the flow; the preset's own.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seeds the split and the training.")] = 0,
@@ -46,6 +53,8 @@ def fit(
     from unseen.cli import output
     from unseen.jobs.fit import fit_file
 
+    # What was not given is not passed on: each detector has its own, and refuses those of another.
+    own = {"shots": shots, "episodes": episodes, "encoder_epochs": encoder_epochs, "flow_epochs": flow_epochs}
     with _interruptible(out), output.training_progress(quiet=quiet) as progress:
         report = fit_file(
             data,
@@ -59,12 +68,12 @@ def fit(
             seed=seed,
             split_by=split_by,
             split_time=split_time,
+            domain=domain,
             resume=resume,
             progress=progress,
             preset=preset,
             false_alarm_rate=false_alarm_rate,
-            encoder_epochs=encoder_epochs,
-            flow_epochs=flow_epochs,
+            **{name: value for name, value in own.items() if value is not None},
         )
     fitted = report.detector
     telling = [

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from unseen.calibrate import ConformalCalibrator
 from unseen.errors import InputError
+from unseen.jobs.columns import without_metadata
 from unseen.jobs.places import located
 from unseen.jobs.split import RowSplit, labels_of
 from unseen.metrics import auroc, average_precision, f1_from_counts, recall_at, wilson_interval
@@ -110,7 +111,7 @@ def evaluate_file(
     by = [split.by] if split is not None and split.by is not None else []
     source = open_source(data, text=[label, *detector.schema_.categories, *by])
     check_present(source.schema.names, [label], option="label")
-    detector.schema_.check_names([name for name in source.schema.names if name != label])
+    detector.schema_.check_names([name for name in without_metadata(source, detector.schema_.names) if name != label])
     wanted = [*detector.schema_.names, label]
     if split is not None and split.column is not None:
         check_present(source.schema.names, [split.column], option=split.option)

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from unseen.atomic import check_writable
 from unseen.detectors import Detector, create
+from unseen.detectors.base import DomainDetector
 from unseen.errors import InputError, TrainingError, UnseenWarning
+from unseen.jobs.columns import keep_rejects, without_metadata
 from unseen.jobs.leaks import telling_columns
 from unseen.jobs.places import Checkpoints, refuse_overwrite
 from unseen.jobs.split import RowSplit, hidden_classes, labels_of
@@ -56,6 +58,7 @@ def fit_file(
     seed: int = 0,
     split_by: str | None = None,
     split_time: str | None = None,
+    domain: str | None = None,
     resume: bool = False,
     progress: Callable[..., None] | None = None,
     **parameters: Any,
@@ -77,6 +80,7 @@ def fit_file(
         seed: Seeds the split and the training.
         split_by: A column whose equal values stay in one part.
         split_time: A column of times, cut into about 100 blocks of consecutive rows, each of which stays in one part.
+        domain: A column that names each row's day, host or site, for a detector that learns from several.
         resume: Go on from the checkpoint an interrupted run left beside ``out``.
         progress: Called as training proceeds.
         parameters: Further constructor arguments of the detector.
@@ -88,19 +92,29 @@ def fit_file(
     """
     fitted = create(detector, normal=normal, categorical=tuple(categorical), random_state=seed, **parameters)
     fitted.check_parameters()
+    if domain is not None and not isinstance(fitted, DomainDetector):
+        raise InputError(f"the detector {detector!r} learns from no domains; leave --domain out, or --detector meta")
     check_writable(out)
     checkpoints = Checkpoints(out)
-    source = open_source(data, text=[name for name in (label, *categorical, split_by) if name])
+    source = open_source(data, text=[name for name in (label, *categorical, split_by, domain) if name])
     refuse_overwrite(out, source.files)
     split = RowSplit(seed=seed, by=split_by, time=split_time)
+    features = without_metadata(source, [*ignore, *categorical, *([label] if label else [])])
+    metadata = [name for name in source.schema.names if name not in features]
+    ignore = [*ignore, *metadata]
+    if domain is not None:
+        check_present(source.schema.names, [domain], option="domain")
+        ignore = list(dict.fromkeys([*ignore, domain]))
     schema = _schema(source, split, label=label, ignore=ignore, categorical=categorical)
     schema, split = _known_classes(source, schema, split, normal=normal, hide=hide)
-    table, labels, blocks, counts = _training_part(source, schema, split)
+    table, labels, aligned, counts = _training_part(source, schema, split, domain)
     report = FitReport(fitted, counts, notes=[*source.notes, *_split_notes(counts, schema, split)])
+    if metadata:
+        report.notes.append(f"metadata and no features: {', '.join(metadata)}")
     if labels is not None:
         report.telling = telling_columns(table, labels != schema.normal, schema)
     fitted.set_params(normal=schema.normal)
-    report.notes += _train(fitted, table, labels, blocks, checkpoints, resume=resume, progress=progress)
+    report.notes += _train(fitted, table, labels, aligned, checkpoints, resume=resume, progress=progress)
     # The label and ignored columns are the file's, not the fitted table's; scoring the file again must know them.
     fitted.schema_ = fitted.schema_.model_copy(update={"label": label, "ignored": schema.ignored})
     fitted.provenance_ = {
@@ -111,6 +125,7 @@ def fit_file(
         "telling_columns": report.telling,
     }
     fitted.save(out)
+    report.notes += keep_rejects(source, out)
     checkpoints.discard()
     return report
 
@@ -150,7 +165,7 @@ def _train(
     fitted: Detector,
     table: pa.Table,
     labels: NDArray[np.str_] | None,
-    blocks: NDArray[np.str_] | None,
+    aligned: dict[str, NDArray[np.str_]],
     checkpoints: Checkpoints,
     *,
     resume: bool,
@@ -165,7 +180,7 @@ def _train(
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UnseenWarning)
-            fitted.fit(table, labels, blocks=blocks, checkpoint=checkpoints.folder, resume=resume, progress=progress)
+            fitted.fit(table, labels, **aligned, checkpoint=checkpoints.folder, resume=resume, progress=progress)
     except TrainingError:
         # The same rows and settings would fail again at the same step.
         checkpoints.discard()
@@ -212,12 +227,12 @@ def _count_classes(source: Source, label: str) -> dict[str, int]:
 
 
 def _training_part(
-    source: Source, schema: Schema, split: RowSplit
-) -> tuple[pa.Table, NDArray[np.str_] | None, NDArray[np.str_] | None, dict[str, dict[str, int]]]:
-    """Read the rows that are not for the test; count all of them."""
-    wanted = [*schema.names, *([schema.label] if schema.label else []), *([split.column] if split.column else [])]
+    source: Source, schema: Schema, split: RowSplit, domain: str | None
+) -> tuple[pa.Table, NDArray[np.str_] | None, dict[str, NDArray[np.str_]], dict[str, dict[str, int]]]:
+    """Read the rows that are not for the test, with their labels, blocks and domains; count all of them."""
+    wanted = [*schema.names, *([schema.label] if schema.label else []), *(c for c in (split.column, domain) if c)]
     is_test = split.begin(schema)
-    tables, names, blocks = [], [], []
+    tables, names, blocks, domains = [], [], [], []
     counts: dict[str, dict[str, int]] = {"fitted": {}, "kept for the test": {}, "hidden": {}}
     for batch in source.batches(columns=wanted):
         labels = labels_of(batch, schema.label) if schema.label else None
@@ -234,12 +249,14 @@ def _training_part(
         units = split.units(batch)
         if units is not None:
             blocks.append(units[~test])
+        if domain is not None:
+            domains.append(labels_of(batch, domain)[~test])
     table = pa.concat_tables(tables).combine_chunks()
     if not table.num_rows:
         raise InputError("the split leaves no rows to train on; the file is too small, or split by too few values")
     return (
         table,
         np.concatenate(names) if schema.label else None,
-        np.concatenate(blocks) if blocks else None,
+        {name: np.concatenate(parts) for name, parts in (("blocks", blocks), ("domain", domains)) if parts},
         counts,
     )

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
-from unseen.detectors import Detector
 from unseen.errors import InputError
+from unseen.jobs.columns import carried_columns, keep_rejects
+from unseen.jobs.overlap import available_cores, overlapped
 from unseen.jobs.places import located, refuse_overwrite
 from unseen.prepare import Tally
-from unseen.sources import open_source, open_writer
+from unseen.runtime import OnnxScorer, ScoredRows
+from unseen.sources import Source, open_source, open_writer
+
+if TYPE_CHECKING:
+    from unseen.detectors import Detector
+    from unseen.detectors.base import Scored
 
 __all__ = ["ScoreReport", "score_file"]
 
@@ -40,23 +47,26 @@ class ScoreReport:
 
 
 def score_file(
-    detector: Detector,
+    detector: Detector | OnnxScorer,
     data: str | Path | Sequence[str | Path],
     *,
     out: str | Path,
     false_alarm_rate: float | None = None,
+    workers: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> ScoreReport:
     """Write one row of scores for each row of the data, in their order.
 
     The output has ``row`` (from 0), the label and ignored columns the data bring along, ``anomaly_score``, ``p_value``
-    and ``alarm``. It appears under its name only when complete.
+    and ``alarm``. It appears under its name only when complete. Reading, scoring and writing overlap; neither memory
+    nor a single bit of the result depends on how many rows there are or how many workers share them.
 
     Arguments:
-        detector: A fitted detector.
+        detector: A fitted detector, or an exported one.
         data: A file, a folder, or a glob.
         out: A Parquet, CSV or Arrow file to write.
         false_alarm_rate: The share of normals that may raise an alarm; the detector's own by default.
+        workers: Threads that score; as many as there are cores by default.
         progress: Called with the number of rows done so far.
 
     Raises:
@@ -67,26 +77,21 @@ def score_file(
     threshold = detector.calibrator_.threshold(rate)
     label = [detector.schema_.label] if detector.schema_.label else []
     source = open_source(data, text=[*label, *detector.schema_.categories])
-    detector.schema_.check_names(source.schema.names)
-    carried = [
-        name for name in source.schema.names if name == detector.schema_.label or name in detector.schema_.ignored
-    ]
-    reserved = {"row", "anomaly_score", "p_value", "alarm"} & set(carried)
-    if reserved:
-        raise InputError(f"the data's own column {sorted(reserved)[0]!r} would be overwritten; rename it")
-    fields = [pa.field("row", pa.int64()), *(source.schema.field(name) for name in carried)]
-    fields += [
-        pa.field("anomaly_score", pa.float64()),
-        pa.field("p_value", pa.float64()),
-        pa.field("alarm", pa.bool_()),
-    ]
-    schema, total = pa.schema(fields), Tally()
-    report = ScoreReport(0, 0, rate, threshold)
+    carried = carried_columns(source, detector.schema_)
+    schema = _output_schema(source, carried)
+    report, total = ScoreReport(0, 0, rate, threshold), Tally()
     refuse_overwrite(out, source.files)
+    # An exported model leaves columns that carry nothing on the disk.
+    read = detector.columns if isinstance(detector, OnnxScorer) else detector.schema_.names
+    batches = _numbered(source.batches(columns=[*read, *carried], batch_rows=_BATCH_ROWS))
+
+    def work(item: tuple[int, pa.RecordBatch]) -> tuple[pa.RecordBatch, Scored | ScoredRows]:
+        first, batch = item
+        with located(first):
+            return batch, detector.score_batch(batch.select(read))
+
     with open_writer(out, schema) as writer:
-        for batch in source.batches(columns=[*detector.schema_.names, *carried], batch_rows=_BATCH_ROWS):
-            with located(report.rows):
-                scored = detector.score_batch(batch)
+        for batch, scored in overlapped(batches, work, available_cores() if workers is None else workers):
             alarm = scored.p_value <= rate
             row = np.arange(report.rows, report.rows + batch.num_rows)
             arrays = [pa.array(row), *(batch.column(name) for name in carried)]
@@ -97,5 +102,21 @@ def score_file(
             report.alarms += int(np.count_nonzero(alarm))
             if progress is not None:
                 progress(report.rows)
-    report.notes = [*source.notes, *total.messages()]
+    report.notes = [*source.notes, *keep_rejects(source, out), *total.messages()]
     return report
+
+
+def _output_schema(source: Source, carried: list[str]) -> pa.Schema:
+    made = [("row", pa.int64()), ("anomaly_score", pa.float64()), ("p_value", pa.float64()), ("alarm", pa.bool_())]
+    reserved = {name for name, _ in made} & set(carried)
+    if reserved:
+        raise InputError(f"the data's own column {sorted(reserved)[0]!r} would be overwritten; rename it")
+    return pa.schema([made[0], *(source.schema.field(name) for name in carried), *made[1:]])
+
+
+def _numbered(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Each batch with the number of rows before it."""
+    before = 0
+    for batch in batches:
+        yield before, batch
+        before += batch.num_rows

@@ -17,6 +17,7 @@ from unseen.errors import InputError
 from unseen.nn.seeding import isolated_rng
 
 __all__ = [
+    "SLOPE",
     "LatentFlow",
     "LogScale",
     "TanhAffineTransform",
@@ -60,7 +61,9 @@ class TanhAffineTransform(Transform):
         return self.log_scale.expand(x.shape)
 
 
-_UNIVARIATE: dict[str, Any] = {"tanh": TanhAffineTransform, "softclip": partial(MonotonicAffineTransform, slope=1e-3)}
+# A soft-clipped factor lies between this and its inverse.
+SLOPE = 1e-3
+_UNIVARIATE: dict[str, Any] = {"tanh": TanhAffineTransform, "softclip": partial(MonotonicAffineTransform, slope=SLOPE)}
 
 
 class LatentFlow(nn.Module):

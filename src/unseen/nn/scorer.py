@@ -33,7 +33,7 @@ class Whitening(nn.Module):
     matrix: Tensor
 
     # A row far from every normal would otherwise reach the flow as a number whose square is infinite.
-    _LIMIT = 50.0
+    LIMIT = 50.0
     # Directions with less than this share of the widest one's variance are noise.
     _FLOOR = 1e-4
 
@@ -61,7 +61,7 @@ class Whitening(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Project rows of shape (n, features) to shape (n, kept)."""
-        return ((z - self.mean) @ self.matrix).clamp(-self._LIMIT, self._LIMIT)
+        return ((z - self.mean) @ self.matrix).clamp(-self.LIMIT, self.LIMIT)
 
 
 def flow_input(x: Tensor, z: Tensor, latent: Whitening | None, row: Whitening | None) -> Tensor:

@@ -55,10 +55,11 @@ def test_a_planted_difference_is_found_and_said() -> None:
     text = said(found)
     assert "The methods do not all rank alike" in text
     assert (
-        "ours has the best mean rank, 1.00 of 3. On these groups it is better than peer and weak beyond chance." in text
+        "ours has the best mean rank, 1.00 of 3. On these groups, taken as independent, it is better than peer and "
+        "weak beyond chance." in text
     )
     assert "ours against peer, the best single peer by mean: better in 12 of 12 groups and worse in 0" in text
-    assert "It is better on these groups beyond chance, and by its mean over groups." in text
+    assert "It is better beyond chance on these groups, taken as independent, and by its mean over groups." in text
     assert found.holm_cliques == []
 
 
@@ -140,6 +141,12 @@ def test_caveats_follow_what_was_run() -> None:
     means = {"a": 0.8, "b": 0.7}
     one = said(compared(made_table(means, groups=8)), caveats)
     assert "All groups come from one data source" in one
+    # Nor are they independent within it, and neither tests nor intervals are corrected for all there are.
+    assert "may find too much even for other groups of this source" in one
+    assert "is a family of tests of its own" in one
+    assert "not corrected for their number" not in one
+    three = said(compared(made_table({**means, "c": 0.6}, groups=8)), caveats)
+    assert "of 2 differences without any truth in them, 0.1 would leave zero out" in three
     assert "development seeds" not in one
     two = said(compared(made_table(means, groups=8, seeds=range(3), protocols=("p", "q"))), caveats)
     assert "With 2 data sources the 95 % intervals may cover less often than they say" in two

@@ -91,8 +91,8 @@ def rank_table(comparison: Comparison) -> Table:
     head = ["method", "mean rank", f"mean {measure}", f"difference to {clean(comparison.reference)}", "Holm p"]
     notes = [
         "Ranks over all groups alike; means over data sources of means over their groups. Below each: 95 % bootstrap "
-        "interval (sources, then groups, then seeds). Bold: zero lies outside. Holm p: signed-rank test against the "
-        "reference, corrected for all pairs."
+        "interval (sources, then groups, then seeds), each for itself and not corrected for their number. Bold: zero "
+        "lies outside. Holm p: signed-rank test against the reference, corrected for all pairs."
     ]
     return Table(head, rows, notes)
 

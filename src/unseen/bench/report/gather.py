@@ -118,7 +118,8 @@ class ReportData:
         parts: One for each setting.
         runs: The records of the runs, in order of time.
         failures: Failures, alike ones together.
-        warnings: Warnings of methods that finished, alike ones together, the most frequent first.
+        warnings: Messages and warnings of methods that finished, alike ones together, the most frequent first.
+        more_warnings: How many more kinds of warnings there are than are shown.
         refused: Rates that calibration sets were too small for: protocol, rate, reason.
     """
 
@@ -127,6 +128,7 @@ class ReportData:
     runs: list[dict[str, Any]]
     failures: list[Failure]
     warnings: list[Failure]
+    more_warnings: int
     refused: list[tuple[str, str, str]]
 
 
@@ -156,19 +158,23 @@ def gather(folder: Path) -> ReportData:
     settings = {result.key.setting.name: result.key.setting for result in results}
     parts = [
         _part(folder, setting, [result for result in results if result.key.setting == setting])
-        for _, setting in sorted(settings.items())
+        for setting in sorted(settings.values(), key=_place)
     ]
+    warnings = _alike([(r, note, []) for r in results if r.status == "done" for note in r.notes])
     return ReportData(
         folder=folder,
         parts=[part for part in parts if part.sections],
         runs=_runs(folder),
         failures=_alike([(r, r.error or "", r.notes) for r in results if r.status == "failed"]),
-        warnings=sorted(
-            _alike([(r, note, []) for r in results if r.status == "done" for note in r.notes]),
-            key=lambda warning: -len(warning.cells),
-        )[:_MOST_WARNINGS],
+        warnings=sorted(warnings, key=lambda warning: -len(warning.cells))[:_MOST_WARNINGS],
+        more_warnings=max(0, len(warnings) - _MOST_WARNINGS),
         refused=_refused(results),
     )
+
+
+def _place(setting: Setting) -> tuple[str, float]:
+    """Settings by caps and then by shots, all known rows last."""
+    return setting.caps, float("inf") if setting.shots is None else setting.shots
 
 
 def _part(folder: Path, setting: Setting, results: list[CellResult]) -> Part:
@@ -215,7 +221,8 @@ def _alike(found: Iterable[tuple[CellResult, str, Sequence[str]]]) -> list[Failu
     groups: dict[tuple[str, str, str], Failure] = {}
     for result, error, trace in found:
         key = (result.label, result.key.protocol, error)
-        cell = f"{result.key.held_out}, seed {result.key.seed}"
+        shots = result.key.setting.shots
+        cell = f"{result.key.held_out}, seed {result.key.seed}" + ("" if shots is None else f", {shots} shots")
         groups.setdefault(key, Failure(*key, [], list(trace))).cells.append(cell)
     return list(groups.values())
 

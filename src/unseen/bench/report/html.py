@@ -31,8 +31,10 @@ from unseen.bench.report.record import (
     section_words,
 )
 from unseen.bench.report.scores import ROLES, histogram, latent_map, percentile_table, recall_curves
+from unseen.bench.report.shots import shots_tables
 from unseen.bench.report.summaries import overall_lines, overall_table, summary_table
 from unseen.bench.report.svg import PALETTE
+from unseen.bench.report.tuned import tuning_table
 from unseen.bench.report.words import clean, rate_name
 from unseen.bench.stats import MEASURES, Comparison, caveats, conclusions
 from unseen.errors import require
@@ -76,6 +78,8 @@ def render_html(data: ReportData, *, command: str, date: str) -> str:
         parts=[_part(data, part, number, common, several=several) for number, part in enumerate(data.parts)],
         failures=data.failures,
         warnings=data.warnings,
+        more_warnings=data.more_warnings,
+        shots=shots_tables(data),
     )
     return str(text).lstrip()
 
@@ -143,6 +147,7 @@ def _section(data: ReportData, section: Section, name: str, common: Sequence[str
         "summary": summary_table(section),
         "second": second_figures(section),
         "published": published_table(section),
+        "tuning": tuning_table(section),
         "curves": curve_picture(curves, f"{name}-curves", protocol.rates) if curves else "",
         "curve_keys": _curve_keys([curve.method for curve in curves]),
         "scores": "" if scores is None else score_picture(scores, f"{name}-scores"),

@@ -20,13 +20,16 @@ from unseen.bench.report.record import (
     section_words,
 )
 from unseen.bench.report.scores import percentile_table
+from unseen.bench.report.shots import shots_tables
 from unseen.bench.report.summaries import overall_table, summary_table
 from unseen.bench.report.table import Row, Table, Value
+from unseen.bench.report.tuned import tuning_table
 from unseen.bench.report.words import clean, rate_name
 from unseen.bench.stats import MEASURES, Comparison, caveats, conclusions
 
 __all__ = ["plain", "render_markdown"]
 
+_MOST_SAID = 400
 # A name such as `__init__`, `*` or `<b>` must not become markup, nor a `|` a column.
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
 
@@ -51,6 +54,8 @@ def render_markdown(data: ReportData, *, command: str, date: str) -> str:
     for part in data.parts:
         for section in part.sections:
             lines += [f"**{plain(flag.head)}** {plain(flag.text)}\n" for flag in flags(section)]
+    for shots in shots_tables(data):
+        lines += [f"## Known anomalies to learn from: {plain(shots.name)}", "", *_table(shots.table)]
     several = len(data.parts) > 1
     for part in data.parts:
         suffix = f", {part.setting.name}" if several else ""
@@ -63,7 +68,7 @@ def render_markdown(data: ReportData, *, command: str, date: str) -> str:
             lines += [f"## What may not be concluded{suffix}", "", *_list(shared)]
         for section in part.sections:
             lines += _section(data, section, suffix)
-    return "\n".join([*lines, *_what(data), *_failures(data)]).rstrip() + "\n"
+    return "\n".join([*lines, *_what(data), *_failures(data), *_warnings(data)]).rstrip() + "\n"
 
 
 def _compared(comparison: Comparison, suffix: str, shared: Sequence[str]) -> list[str]:
@@ -86,6 +91,9 @@ def _section(data: ReportData, section: Section, suffix: str) -> list[str]:
         "",
     ]
     lines += _table(summary_table(section)) + _list(second_figures(section))
+    tuning = tuning_table(section)
+    if tuning is not None:
+        lines += ["Parameters tuned on seen groups:", "", *_table(tuning)]
     published = published_table(section)
     if published is not None:
         lines += ["Beside the paper's figures:", "", *_table(published)]
@@ -128,6 +136,18 @@ def _failures(data: ReportData) -> list[str]:
         cells = "; ".join(failure.cells)
         lines.append(f"- {plain(failure.method)}, {plain(failure.protocol)} ({plain(cells)}): {_code(failure.error)}")
     return lines
+
+
+def _warnings(data: ReportData) -> list[str]:
+    """What detectors said of themselves, and what else was warned of."""
+    if not data.warnings:
+        return []
+    lines = ["", "## Messages and warnings", ""]
+    for warning in data.warnings:
+        cells = f"{len(warning.cells)} {'cell' if len(warning.cells) == 1 else 'cells'}"
+        said = f"{warning.error[:_MOST_SAID]}…" if len(warning.error) > _MOST_SAID else warning.error
+        lines.append(f"- {plain(warning.method)}, {plain(warning.protocol)}, {cells}: {plain(said)}")
+    return [*lines, *([f"- and {data.more_warnings} more"] if data.more_warnings else [])]
 
 
 def _list(lines: Sequence[str]) -> list[str]:

@@ -111,8 +111,8 @@ def iman_davenport(statistic: float, blocks: int, methods: int) -> float:
     """Friedman's statistic as an F with k − 1 and (k − 1)(n − 1) degrees of freedom.
 
     Example:
-        >>> round(iman_davenport(9.28, 14, 4), 2)
-        3.69
+        >>> round(iman_davenport(9.0, blocks=11, methods=4), 2)
+        3.75
     """
     rest = blocks * (methods - 1) - statistic
     return math.inf if rest <= 1e-9 else (blocks - 1) * statistic / rest

@@ -21,6 +21,11 @@ _DEPENDENCE = (
     "at a level of 5 %. The bootstrap intervals resample whole sources, and err in 3 to 4 %. Where the two disagree, "
     "only the intervals speak about other data."
 )
+_ONE_SOURCE = (
+    "All groups come from one data source: nothing here speaks about other data, the intervals neither. Its groups "
+    "share normals and known classes, so that Friedman's and the signed-rank tests, which take them as independent, "
+    "may find too much even for other groups of this source."
+)
 _MOST_NAMES = 6
 _MOST_RIVALS = 3
 
@@ -65,8 +70,8 @@ def _reachable(comparison: Comparison) -> list[str]:
     pairs, blocks = len(comparison.pairs), len(comparison.table.blocks)
     if comparison.smallest_p <= comparison.level:
         return [
-            f"Pairs were tested with exact signed-rank tests, Holm-corrected over {_count(pairs, 'pair')}; the "
-            f"smallest p they can reach here is {p_value(comparison.smallest_p)}."
+            f"Pairs were tested with exact signed-rank tests, which take groups as independent, Holm-corrected over "
+            f"{_count(pairs, 'pair')}; the smallest p they can reach here is {p_value(comparison.smallest_p)}."
         ]
     return [
         f"No pair of methods can be called different here, whatever the figures: with "
@@ -84,7 +89,7 @@ def _first_place(comparison: Comparison) -> list[str]:
     alike = [standing.method for standing, verdict in others if verdict <= 0]
     said = f"{first.method} has the best mean rank, {first.rank:.2f} of {len(comparison.standings)}."
     if better:
-        said += f" On these groups it is better than {joined(better)} beyond chance."
+        said += f" On these groups, taken as independent, it is better than {joined(better)} beyond chance."
     if alike:
         said += f" It is not shown to be better than {joined(alike)}."
     return [said]
@@ -116,11 +121,16 @@ def _verdict(interval: Interval, by_ranks: int, sources: int) -> str:
     where = "over data sources" if sources > 1 else "over groups"
     by_mean = (interval.low > 0) - (interval.high < 0)
     if by_ranks and by_mean == by_ranks:
-        return f"It is {_better(by_ranks)} on these groups beyond chance, and by its mean {where}."
+        return (
+            f"It is {_better(by_ranks)} beyond chance on these groups, taken as independent, and by its mean {where}."
+        )
     if by_ranks and by_mean:
         return f"It is {_better(by_ranks)} on more groups but {_better(by_mean)} by its mean, which few groups decide."
     if by_ranks:
-        return f"It is {_better(by_ranks)} on these groups beyond chance, but its mean {where} is not shown to differ."
+        return (
+            f"It is {_better(by_ranks)} beyond chance on these groups, taken as independent, but its mean {where} is "
+            "not shown to differ."
+        )
     if by_mean:
         return f"It is {_better(by_mean)} by its mean {where}, but not shown to be on most groups."
     return "This may be nothing."
@@ -140,10 +150,16 @@ def caveats(comparison: Comparison) -> list[str]:
     sources = len(table.sources)
     said = [
         "Not shown to differ does not mean equal: a difference that matters may hide in so few groups.",
-        _DEPENDENCE
-        if sources > 1
-        else "All groups come from one data source: nothing here speaks about other data, the intervals neither.",
+        _DEPENDENCE if sources > 1 else _ONE_SOURCE,
+        "Each measure and each setting (caps, shots) is a family of tests of its own: Holm's correction does not reach "
+        "across them.",
     ]
+    others = len(comparison.standings) - 1
+    if others > 1:
+        said.append(
+            f"The intervals are not corrected for their number: of {others} differences without any truth in them, "
+            f"{comparison.level * others:.1f} would leave zero out on average. The corrected signed-rank tests are."
+        )
     shared = _shared_sources(comparison)
     if shared:
         said.append(
