@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +19,25 @@ from tests.small import HIDDEN, LABELLED, SHORT, run, small_table, write
 # The machines that run this share their cores: a slow example is no failure.
 settings.register_profile("unseen", deadline=None)
 settings.load_profile("unseen")
+
+# Seconds after which a test counts as hanging; far more than any takes on a busy machine.
+BOUND, SLOW_BOUND = 900, 7200
+
+
+def _hangs(number: int, frame: FrameType | None) -> None:
+    raise TimeoutError("this test hangs")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Every test ends, one that waits for a process or a pipe too."""
+    before = signal.signal(signal.SIGALRM, _hangs)
+    signal.alarm(SLOW_BOUND if item.get_closest_marker("slow") else BOUND)
+    try:
+        return (yield)
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ IGNORE = ",".join(METADATA)
 HIDDEN = "slow_read"
 FAMILIES = ("beacon", "ssh_bruteforce", HIDDEN)
 # Quick to train, and enough to test everything but quality.
-SHORT = ("--encoder-epochs", "2", "--flow-epochs", "2")
+SHORT = ("--detector", "sculptor", "--encoder-epochs", "2", "--flow-epochs", "2")
 LABELLED = ("--label", "label", "--normal", "benign", "--ignore", IGNORE)
 
 

@@ -1,7 +1,7 @@
 """Unseen detects anomaly classes nobody has seen yet, with alarms at a calibrated false-alarm rate.
 
 >>> import unseen
->>> detector = unseen.LatentSculptor(normal="BENIGN").fit(flows, labels)  # doctest: +SKIP
+>>> detector = unseen.UnseenDetector(normal="BENIGN").fit(flows, labels)  # doctest: +SKIP
 >>> detector.alarm(new_flows, false_alarm_rate=0.01)  # doctest: +SKIP
 """
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from unseen.calibrate import ConformalCalibrator, benjamini_hochberg
-    from unseen.detectors import Detector, LatentSculptor
+    from unseen.detectors import Detector, LatentSculptor, MetaLearner, UnseenDetector
     from unseen.errors import UnseenError, UnseenWarning
     from unseen.loading import load
 
@@ -23,6 +23,7 @@ __all__ = [
     "Detector",
     "LatentSculptor",
     "MetaLearner",
+    "UnseenDetector",
     "UnseenError",
     "UnseenWarning",
     "__version__",
@@ -36,6 +37,7 @@ _HOMES = {
     "Detector": "unseen.detectors",
     "LatentSculptor": "unseen.detectors",
     "MetaLearner": "unseen.detectors",
+    "UnseenDetector": "unseen.detectors",
     "UnseenError": "unseen.errors",
     "UnseenWarning": "unseen.errors",
     "benjamini_hochberg": "unseen.calibrate",

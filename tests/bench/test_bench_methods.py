@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -159,10 +161,11 @@ def test_the_stump_finds_the_telling_feature(way: str, shift: float | None) -> N
 def test_shuffled_labels_take_the_labels_worth_away(small_data: LabelledTable) -> None:
     cell = make_cell(small_data, user_protocol("small"), "beacon", 0)
     known = cell.test_labels == "ssh_bruteforce"
-    areas = {}
-    for name in ("stump", "shuffled:stump"):
-        fitted = method(name).make(Setup("benign", 0)).fit(cell.train, cell.train_labels)
+    areas: dict[str, list[float]] = {"stump": [], "shuffled:stump": []}
+    # One shuffle may hit on a telling feature by chance.
+    for name, seed in itertools.product(areas, range(5)):
+        fitted = method(name).make(Setup("benign", seed)).fit(cell.train, cell.train_labels)
         scores = fitted.anomaly_score(cell.test)
-        areas[name] = auroc(scores[cell.test_labels == "benign"], scores[known])
+        areas[name].append(auroc(scores[cell.test_labels == "benign"], scores[known]))
         assert fitted.calibrator_.rows > 100
-    assert areas["stump"] > areas["shuffled:stump"]
+    assert np.mean(areas["stump"]) > np.mean(areas["shuffled:stump"])

@@ -162,6 +162,6 @@ def test_as_many_categories_as_rows(rows: int, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     table = pa.table({"id": [f"user-{row}" for row in range(rows)], "size": rng.normal(size=rows)})
     data = write(table, tmp_path / "d.parquet")
-    succeeded(run("fit", data, "--encoder-epochs", "1", "--flow-epochs", "1", "--out", tmp_path / "m.unseen"))
+    succeeded(run("fit", data, *SHORT, "--out", tmp_path / "m.unseen"))
     done = succeeded(run("score", tmp_path / "m.unseen", data, "--out", tmp_path / "s.parquet"))
     assert "values of categories never seen in fitting" in done.err

@@ -217,6 +217,7 @@ def test_an_untrained_label_is_no_better_than_chance(tmp_path: Path) -> None:
         out=tmp_path / "m.unseen",
         label="label",
         ignore=METADATA,
+        detector="sculptor",
         encoder_epochs=4,
         flow_epochs=2,
     )

@@ -111,7 +111,7 @@ def test_telling_columns_are_judged_on_rows_they_were_not_learned_on(text: bool)
 def test_the_published_preset(tmp_path: Path) -> None:
     few = small_table(benign=500, each=60)
     data = write(few, tmp_path / "d.parquet")
-    words = ("--preset", "paper", "--encoder-epochs", 1, "--flow-epochs", 1, "--hide", HIDDEN)
+    words = ("--detector", "sculptor", "--preset", "paper", "--encoder-epochs", 1, "--flow-epochs", 1, "--hide", HIDDEN)
     done = run("fit", data, *LABELLED, *words, "--out", tmp_path / "m.unseen")
     assert done.code == 0, done.err
     assert unseen.load(tmp_path / "m.unseen").get_params()["preset"] == "paper"
@@ -161,7 +161,7 @@ def test_a_training_that_breaks_leaves_nothing(flows: Path, tmp_path: Path, monk
         raise TrainingError("the loss is nan")
 
     monkeypatch.setattr(LatentSculptor, "fit", broken)
-    refused(run("fit", flows, *LABELLED, "--out", tmp_path / "m.unseen"), "the loss is nan")
+    refused(run("fit", flows, *LABELLED, *SHORT, "--out", tmp_path / "m.unseen"), "the loss is nan")
     assert listing(tmp_path) == []
 
 
@@ -191,6 +191,7 @@ def test_blank_cells_are_missing_in_every_format(tmp_path: Path) -> None:
             out=tmp_path / f"m{suffix}.unseen",
             label="label",
             ignore=IGNORE.split(","),
+            detector="sculptor",
             encoder_epochs=1,
             flow_epochs=1,
         )

@@ -16,7 +16,7 @@ from tests.small import HIDDEN, LABELLED, Ran, command, listing, refused, run, s
 from unseen.artifact import read_artifact
 
 SCRIPT = Path(__file__).with_name("killable_fit.py")
-EPOCHS = ("--encoder-epochs", "3", "--flow-epochs", "3")
+EPOCHS = ("--detector", "sculptor", "--encoder-epochs", "3", "--flow-epochs", "3")
 WORDS = (*LABELLED, "--hide", HIDDEN, *EPOCHS)
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 

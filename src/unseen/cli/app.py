@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from unseen import __version__
-from unseen.cli import bench, data, demo, evaluate, export, fit, flows, info, score, watch
+from unseen.cli import adapt, bench, data, demo, evaluate, explain, export, fit, flows, info, score, watch
 
 __all__ = ["app"]
 
@@ -19,6 +19,8 @@ app.command("demo")(demo.demo)
 app.command("flows")(flows.flows)
 app.command("fit")(fit.fit)
 app.command("score")(score.score)
+app.command("explain")(explain.explain)
+app.command("adapt")(adapt.adapt)
 app.command("export")(export.export)
 app.command("watch")(watch.watch)
 app.command("evaluate")(evaluate.evaluate)

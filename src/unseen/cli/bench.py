@@ -24,7 +24,7 @@ app = typer.Typer(help="Compare methods on protocols: who catches classes nobody
 app.command("report")(bench_report.report)
 app.command("experiment")(bench_experiment.experiment)
 
-_DEFAULT_METHODS = "sculptor-fast"
+_DEFAULT_METHODS = "unseen"
 _TIME_BLOCKS = 100
 
 

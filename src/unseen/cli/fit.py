@@ -23,8 +23,10 @@ def fit(
     hide: Annotated[str, typer.Option(help="Classes never trained on, comma-separated; 'evaluate' tests them.")] = "",
     ignore: Annotated[str, typer.Option(help="Metadata columns, comma-separated; they are no features.")] = "",
     categorical: Annotated[str, typer.Option(help="Columns of numbers that are names, comma-separated.")] = "",
-    detector: Annotated[str, typer.Option(help="The detector: sculptor or meta.")] = "sculptor",
-    preset: Annotated[str, typer.Option(help="fast, or paper: the published networks and rules.")] = "fast",
+    detector: Annotated[str, typer.Option(help="The detector: unseen, sculptor or meta.")] = "unseen",
+    preset: Annotated[
+        str | None, typer.Option(help="For --detector sculptor or meta: fast, or paper, as published.")
+    ] = None,
     false_alarm_rate: Annotated[float, typer.Option(help="The share of normals that may raise an alarm.")] = 0.01,
     split_by: Annotated[
         str | None, typer.Option(help="A column (day, host, recording) whose equal values stay in one part.")
@@ -54,7 +56,13 @@ def fit(
     from unseen.jobs.fit import fit_file
 
     # What was not given is not passed on: each detector has its own, and refuses those of another.
-    own = {"shots": shots, "episodes": episodes, "encoder_epochs": encoder_epochs, "flow_epochs": flow_epochs}
+    own = {
+        "preset": preset,
+        "shots": shots,
+        "episodes": episodes,
+        "encoder_epochs": encoder_epochs,
+        "flow_epochs": flow_epochs,
+    }
     with _interruptible(out), output.training_progress(quiet=quiet) as progress:
         report = fit_file(
             data,
@@ -71,7 +79,6 @@ def fit(
             domain=domain,
             resume=resume,
             progress=progress,
-            preset=preset,
             false_alarm_rate=false_alarm_rate,
             **{name: value for name, value in own.items() if value is not None},
         )

@@ -33,9 +33,9 @@ def watch(
 ) -> None:
     """Score what keeps coming and write alarms as they are raised, until the source ends or SIGTERM or Ctrl-C."""
     from unseen.cli import output
-    from unseen.detectors import load
     from unseen.errors import InputError
     from unseen.jobs.places import refuse_overwrite
+    from unseen.loading import load
     from unseen.packets import MeterSettings
     from unseen.streams.watch import WatchSettings
     from unseen.streams.watch import watch as run

@@ -16,7 +16,7 @@ from unseen.evidence.families import merge_classes
 from unseen.evidence.recipes import FASTER
 from unseen.schema import shorten
 
-__all__ = ["left_out_trials"]
+__all__ = ["check_families", "left_out_trials"]
 
 # Each family costs a fit of those evidences that learn from known anomalies.
 _MOST_FAMILIES = 6
@@ -60,7 +60,7 @@ def left_out_trials(
     normals = rows.normals[np.sort(rng.permutation(len(rows.normals))[:_NORMALS])]
     taught = _few_of_each(rows.classes, _KNOWN_PER_CLASS, rng)
     of_class = dict(zip(rows.classes.tolist(), family.tolist(), strict=True))
-    # A class with one row has none in validation, but never the other way round.
+    # A class with a row or two may have them all in validation: it then is of no family.
     validation_family = np.array([of_class.get(name, "") for name in rows.classes_validation.tolist()], dtype=str)
     trials = []
     for number, name in enumerate(names):
@@ -76,8 +76,19 @@ def left_out_trials(
             rows.known_validation[validation_family != name],
             rows.classes_validation[validation_family != name],
         )
-        trials.append(_ask(str(name), evidences, maps, inner, asked, seed=1_000_000 + seed * 1000 + number))
+        trials.append(_ask(str(name), evidences, maps, inner, asked, seed=(1_000_000 + seed * 1000 + number) % 2**31))
     return trials
+
+
+def check_families(classes: NDArray[np.str_], families: Mapping[str, str] | None) -> None:
+    """Refuse families that leave out a known class.
+
+    Raises:
+        InputError: If ``families`` names no family for a class.
+    """
+    missing = sorted(set(classes.tolist()) - set(classes.tolist() if families is None else families))
+    if missing:
+        raise InputError(f"families names no family for {shorten(missing)}; give each known class one")
 
 
 def _families(rows: EvidenceRows, families: Mapping[str, str] | None) -> NDArray[np.str_]:
@@ -85,9 +96,7 @@ def _families(rows: EvidenceRows, families: Mapping[str, str] | None) -> NDArray
         return np.empty(0, dtype="<U1")
     if families is None:
         return merge_classes(rows.known, rows.classes, _MOST_FAMILIES)
-    missing = sorted(set(rows.classes.tolist()) - set(families))
-    if missing:
-        raise InputError(f"families names no family for {shorten(missing)}; give each known class one")
+    check_families(rows.classes, families)
     return np.array([families[name] for name in rows.classes.tolist()])
 
 

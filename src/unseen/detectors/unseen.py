@@ -14,7 +14,7 @@ from unseen.calibrate import ConformalCalibrator, EvidenceMap, fuse
 from unseen.calibrate.weights import LeftOut, learn_weights
 from unseen.detectors.base import Detector, Prepared, TrainingContext
 from unseen.detectors.reasons import reasons
-from unseen.detectors.trials import left_out_trials
+from unseen.detectors.trials import check_families, left_out_trials
 from unseen.detectors.verdicts import Verdicts
 from unseen.errors import ArtifactError, InputError
 from unseen.evidence import EVIDENCES, Evidence, EvidenceRows, Sculpted
@@ -95,6 +95,8 @@ class UnseenDetector(Detector):
         self.random_state = random_state
 
     def _check_parameters(self) -> None:
+        if self.families is not None and not isinstance(self.families, Mapping):
+            raise InputError(f"families={self.families!r} must map each known class to its family")
         if self.evidences is None:
             return
         if not isinstance(self.evidences, tuple | list) or not len(self.evidences):
@@ -120,10 +122,12 @@ class UnseenDetector(Detector):
             data.classes("validation"),
         )
         kinds = self._kinds(has_known=len(rows.known) > 0)
+        check_families(rows.classes, self.families)
         self.evidences_: dict[str, Evidence] = {
             name: kind.fit(
                 rows,
-                seed=context.seed * 1000 + number,
+                # The libraries beneath take 31 bits.
+                seed=(context.seed * 1000 + number) % 2**31,
                 checkpoint=context.folder(name),
                 resume=context.resume,
                 progress=context.progress,
@@ -225,7 +229,8 @@ class UnseenDetector(Detector):
 
         Returns:
             One row a row: ``anomaly_score``, ``p_value``, ``alarm``; ``spoke``, the evidences whose own p-value is at
-            most the rate, the strongest first; ``p.EVIDENCE.VIEW``, each evidence's p-value on validation normals; and
+            most the rate, the strongest first; ``p.EVIDENCE.VIEW``, each evidence's p-value on validation normals;
+            after ``adapt`` ``p.verdicts``, that of the nearness to a row judged anomalous, which speaks as well; and
             for alarms ``nearest_known``, a known class or ``"new kind"``, ``group``, which alarms of this table are of
             one kind, ``group_size``, and ``group_typical_row``, the position of its most central row.
 
@@ -238,11 +243,14 @@ class UnseenDetector(Detector):
         prepared = self._prepare(select(table, self.schema_, named=named))
         mapped, places = self._mapped(self._raw(prepared)), self._places(prepared)
         scores = self._judged(self._combine(mapped), places)
+        evidence = dict(zip(self.views_, mapped.T, strict=True))
+        if self.verdicts_ is not None:
+            evidence["verdicts"] = self.verdicts_.nearness(places)
         return reasons(
             scores,
             self.calibrator_.p_value(scores),
             self.calibrator_.alarm(scores, rate),
-            dict(zip(self.views_, mapped.T, strict=True)),
+            evidence,
             places,
             self.prototypes_,
             rate,
@@ -253,7 +261,7 @@ class UnseenDetector(Detector):
 
         Rows like those judged anomalous are caught, rows all but equal to those judged normal raise fewer alarms, and
         the detector is calibrated again, so that the false-alarm rate holds whatever was judged. Verdicts add up over
-        calls.
+        calls; the later one counts where the same row is judged again.
 
         Arguments:
             X: A table with the fitted columns: rows an analyst has looked at.
@@ -274,15 +282,19 @@ class UnseenDetector(Detector):
         labels = as_labels(y, table.num_rows)
         normal = self.schema_.normal or self.normal
         if normal is None:
-            raise InputError("adapt cannot tell which verdicts are normal: make the detector with normal='LABEL'")
+            raise InputError(
+                "adapt cannot tell which verdicts are normal, since fit was given no labels: name their label with "
+                "set_params(normal='LABEL')"
+            )
+        normal = str(normal).strip()
+        near = nearest(normal, [label for label in np.unique(labels).tolist() if label != normal])
+        if near is not None and near.casefold().strip() == normal.casefold():
+            raise InputError(f"the verdict {near!r} would count as an anomaly: normals are {normal!r} here")
         places = self._places(self._prepare(select(table, self.schema_, named=named)))
-        is_normal = labels == str(normal)
-        earlier = self.verdicts_
-        anomalies, normals = places[~is_normal], places[is_normal]
-        if earlier is not None:
-            anomalies = np.concatenate([earlier.anomalies, anomalies])
-            normals = np.concatenate([earlier.normals, normals])
-        self.verdicts_ = Verdicts.fit(np.unique(anomalies, axis=0), np.unique(normals, axis=0), self.references_)
+        nothing = places[:0]
+        earlier = self.verdicts_ or Verdicts(nothing, nothing, None, 0.0)
+        judged = earlier.and_then(places[labels != normal], places[labels == normal])
+        self.verdicts_ = Verdicts.fit(*judged, self.references_)
         self.calibrator_ = ConformalCalibrator.fit(self._judged(self.calibration_scores_, self.calibration_places_))
         return self
 
@@ -301,15 +313,12 @@ class UnseenDetector(Detector):
             maps.append(summary)
         arrays["references"] = self.references_
         arrays["calibration/scores"], arrays["calibration/places"] = self.calibration_scores_, self.calibration_places_
-        arrays["prototypes"] = self.prototypes_.places
+        arrays["prototypes"], prototypes = self.prototypes_.state()
         meta = {
             "evidences": described,
             "maps": maps,
             "weights": self.weights_,
-            "prototypes": {
-                "classes": self.prototypes_.classes.tolist(),
-                "radii": self.prototypes_.radii,
-            },
+            "prototypes": prototypes,
             "verdicts": None,
         }
         if self.verdicts_ is not None:
@@ -332,14 +341,31 @@ class UnseenDetector(Detector):
             EvidenceMap.from_state(under(f"map{number}/"), summary) for number, summary in enumerate(meta["maps"])
         )
         self.weights_ = {str(view): float(weight) for view, weight in meta["weights"].items()}
-        good = all(np.isfinite(weight) and weight >= 0.0 for weight in self.weights_.values())
+        weights = np.array(list(self.weights_.values()))
+        # Learned weights sum to their number.
+        good = bool((weights >= 0.0).all()) and abs(weights.sum() - len(weights)) < 1e-6 * len(weights)
         if list(self.weights_) != self.views_ or len(self.maps_) != len(self.views_) or not good:
             raise ArtifactError("the model's evidences and their weights do not fit together; save the model again")
-        self.references_ = arrays["references"]
-        self.calibration_scores_, self.calibration_places_ = arrays["calibration/scores"], arrays["calibration/places"]
-        known = meta["prototypes"]
-        classes = np.array(known["classes"], dtype=str)
-        radii = {str(name): float(radius) for name, radius in known["radii"].items()}
-        self.prototypes_ = Prototypes(arrays["prototypes"], classes, radii)
+        # Evidences of other columns than the preparation's cannot score a row of its.
+        row = np.zeros((1, len(self.preparer_.names)), dtype=np.float32)
+        self._combine(self._mapped(self._raw(row)))
+        width = self._places(row).shape[1]
+        self.references_, self.calibration_places_, prototypes = (
+            _places_of(arrays[name], width) for name in ("references", "calibration/places", "prototypes")
+        )
+        self.calibration_scores_ = np.asarray(arrays["calibration/scores"], dtype=np.float64)
+        if self.calibration_scores_.shape != (len(self.calibration_places_),) or not len(self.references_):
+            raise ArtifactError("the model's calibration rows are damaged; save the model again")
+        if not np.isfinite(self.calibration_scores_).all():
+            raise ArtifactError("the model's calibration scores are damaged; save the model again")
+        self.prototypes_ = Prototypes.from_state(prototypes, meta["prototypes"])
         judged = meta["verdicts"]
         self.verdicts_ = None if judged is None else Verdicts.from_state(under("verdicts/"), judged)
+        if self.verdicts_ is not None and self.verdicts_.normals.shape[1] != width:
+            raise ArtifactError("the model's verdicts lie in another space; save the model again")
+
+
+def _places_of(array: NDArray[Any], width: int) -> NDArray[np.float32]:
+    if array.dtype != np.float32 or array.ndim != 2 or array.shape[1] != width or not np.isfinite(array).all():
+        raise ArtifactError("the model's places of rows are damaged; save the model again")
+    return array

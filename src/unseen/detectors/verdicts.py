@@ -77,6 +77,19 @@ class Verdicts:
             result = np.maximum(result, self.near(-to_anomaly) - _OFFSET)
         return result
 
+    def nearness(self, places: Matrix) -> NDArray[np.float64]:
+        """How near rows lie to what was judged anomalous, as −log10 p on normals, shape (n,)."""
+        if self.near is None:
+            return np.zeros(len(places))
+        return self.near(-nearest_distance(places, self.anomalies))
+
+    def and_then(self, anomalies: Matrix, normals: Matrix) -> tuple[Matrix, Matrix]:
+        """All anomalous and normal places after more verdicts; the later one counts where a place is judged again."""
+        return (
+            np.unique(np.concatenate([_without(self.anomalies, normals), anomalies]), axis=0),
+            np.unique(np.concatenate([_without(self.normals, anomalies), normals]), axis=0),
+        )
+
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Arrays and JSON-able settings from which :meth:`from_state` rebuilds the verdicts."""
         arrays: dict[str, NDArray[Any]] = {"anomalies": self.anomalies, "normals": self.normals}
@@ -93,12 +106,25 @@ class Verdicts:
         Raises:
             ArtifactError: If arrays are missing or damaged.
         """
-        parts = [arrays.get(name) for name in ("anomalies", "normals")]
-        if any(part is None or part.ndim != 2 or not np.isfinite(part).all() for part in parts):
-            raise ArtifactError("the model's verdicts are damaged; save the model again")
+        anomalies, normals = (arrays.get(name) for name in ("anomalies", "normals"))
+        damaged = ArtifactError("the model's verdicts are damaged; save the model again")
+        if anomalies is None or normals is None:
+            raise damaged
+        for part in (anomalies, normals):
+            if part.dtype != np.float32 or part.ndim != 2 or not np.isfinite(part).all():
+                raise damaged
+        same, described = meta.get("same"), meta.get("near")
+        if not isinstance(same, int | float) or not 0.0 <= same < np.inf or anomalies.shape[1] != normals.shape[1]:
+            raise damaged
+        if (described is None) != (len(anomalies) == 0):
+            raise damaged
         near = None
-        if meta["near"] is not None:
+        if described is not None:
             named = {n.removeprefix("near/"): a for n, a in arrays.items() if n.startswith("near/")}
-            near = EvidenceMap.from_state(named, meta["near"])
-        anomalies, normals = (np.asarray(part, dtype=np.float32) for part in parts)
-        return cls(anomalies, normals, near, float(meta["same"]))
+            near = EvidenceMap.from_state(named, described)
+        return cls(anomalies, normals, near, float(same))
+
+
+def _without(places: Matrix, others: Matrix) -> Matrix:
+    """The places that are none of the others."""
+    return places[nearest_distance(places, others) > 0.0]

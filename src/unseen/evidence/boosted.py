@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from unseen.errors import ArtifactError, InputError, require
 from unseen.evidence.balance import synthetic_negatives
 from unseen.evidence.base import Arrays, EvidenceRows, Matrix, score_in_blocks
+from unseen.evidence.tree_text import check_trees
 
 __all__ = ["BoostedKnown", "BoostedNegatives"]
 
@@ -85,6 +86,8 @@ class BoostedKnown:
 
     def score(self, X: Matrix) -> NDArray[np.float64]:
         """Log-odds of an anomaly, shape (n, 1)."""
+        if X.shape[1] != self._booster.num_feature():
+            raise ArtifactError(f"the boosted trees know {self._booster.num_feature()} columns, not {X.shape[1]}")
         return score_in_blocks(lambda block: self._booster.predict(block, raw_score=True), X)
 
     def state(self) -> tuple[Arrays, dict[str, Any]]:
@@ -99,9 +102,11 @@ class BoostedKnown:
             ArtifactError: If the text is missing or no model of LightGBM's.
         """
         try:
-            return cls(np.asarray(arrays["text"], dtype=np.uint8).tobytes().decode())
+            text = np.asarray(arrays["text"]).tobytes().decode()
         except (KeyError, UnicodeDecodeError) as error:
             raise ArtifactError("the model's boosted trees are missing; save the model again") from error
+        check_trees(text)
+        return cls(text)
 
 
 class BoostedNegatives(BoostedKnown):

@@ -76,6 +76,8 @@ class Isolation:
         nodes = max(tree.node_count for tree in trees)
         arrays = {name: np.zeros((len(trees), nodes), dtype=np.float64) for name in _NAMES}
         arrays["column"] -= 1
+        arrays["left"] += np.arange(nodes)
+        arrays["right"] += np.arange(nodes)
         for number, (tree, chosen) in enumerate(zip(trees, forest.estimators_features_, strict=True)):
             count = tree.node_count
             inner = tree.children_left >= 0
@@ -88,6 +90,8 @@ class Isolation:
 
     def score(self, X: Matrix) -> NDArray[np.float64]:
         """The forest's anomaly score in (0, 1), shape (n, 1)."""
+        if self.column.max() >= X.shape[1]:
+            raise ArtifactError(f"the isolation forest cuts column {self.column.max()}, and there are {X.shape[1]}")
         return score_in_blocks(self._score_block, X)
 
     def _score_block(self, X: Matrix) -> NDArray[Any]:
@@ -124,19 +128,27 @@ class Isolation:
             ArtifactError: If arrays are missing, or a tree does not lead from its root to leaves.
         """
         try:
-            made = cls(**{name: arrays[name] for name in _NAMES}, tree_rows=int(meta["tree_rows"]))
-        except KeyError as error:
+            parts = {name: arrays[name] for name in _NAMES}
+            tree_rows = int(meta["tree_rows"])
+        except (KeyError, TypeError, ValueError) as error:
             raise ArtifactError("the model's isolation forest is incomplete; save the model again") from error
-        shape = made.column.shape
-        same = len(shape) == 2 and all(getattr(made, name).shape == shape for name in _NAMES)
-        # Children come after their parent, so every walk ends.
-        own = np.arange(shape[-1])
-        inner = made.column >= 0
-        if not same or not all(
-            bool(((child > own) & (child < shape[1]))[inner].all()) for child in (made.left, made.right)
-        ):
+        shape = parts["column"].shape
+        if len(shape) != 2 or not all(shape) or tree_rows < 1 or not all(_sound(parts[n], n, shape) for n in _NAMES):
             raise ArtifactError("the model's isolation forest is damaged; save the model again")
+        made = cls(**parts, tree_rows=tree_rows)
+        # Children come after their parent and a leaf leads to itself, so every walk ends.
+        own = np.broadcast_to(np.arange(shape[1]), shape)
+        inner = made.column >= 0
+        for child in (made.left, made.right):
+            if not np.where(inner, (child > own) & (child < shape[1]), child == own).all():
+                raise ArtifactError("the model's isolation forest is damaged; save the model again")
         return made
+
+
+def _sound(array: NDArray[Any], name: str, shape: tuple[int, ...]) -> bool:
+    """Whether an array has the form that :meth:`Isolation.state` gives it."""
+    kind = {"threshold": np.float64, "depth": np.float32}.get(name, np.int32)
+    return bool(array.shape == shape and array.dtype == kind and np.isfinite(array).all())
 
 
 def _average_path(rows: NDArray[Any]) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 from numpy import float64
 from numpy.typing import NDArray
 
+from unseen.errors import ArtifactError
 from unseen.evidence.base import Arrays, EvidenceRows, Matrix
 from unseen.evidence.recipes import FAST
 from unseen.evidence.sculpted import SculptedFlow, SculptedRecipe
@@ -77,4 +78,9 @@ class Sculpted:
         Raises:
             ArtifactError: If arrays are missing or do not fit the settings.
         """
-        return cls(SculptedFlow.from_state(arrays, meta))
+        try:
+            return cls(SculptedFlow.from_state(arrays, meta))
+        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            if isinstance(error, ArtifactError):
+                raise
+            raise ArtifactError("the model's sculpted flow is damaged; save the model again") from error

@@ -105,9 +105,9 @@ class MixtureDensity:
         try:
             made = cls(arrays["log_weights"], arrays["factors"], arrays["shifts"])
             k, d = made.shifts.shape
-        except (KeyError, ValueError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise ArtifactError("the model's mixture is damaged; save the model again") from error
         finite = all(bool(np.isfinite(part).all()) for part in (made.log_weights, made.factors, made.shifts))
-        if made.log_weights.shape != (k,) or made.factors.shape != (k, d, d) or not finite:
+        if not k or not d or made.log_weights.shape != (k,) or made.factors.shape != (k, d, d) or not finite:
             raise ArtifactError("the model's mixture is damaged; save the model again")
         return made

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, Self
+
 import numpy as np
 from numpy.typing import NDArray
 
+from unseen.errors import ArtifactError
 from unseen.evidence.base import BLOCK, Matrix
 
 __all__ = ["Prototypes", "group_places", "nearest_distance"]
@@ -47,7 +51,7 @@ class Prototypes:
         self.places, self.classes, self.radii = places, classes, radii
 
     @classmethod
-    def fit(cls, places: Matrix, classes: NDArray[np.str_], rng: np.random.Generator) -> Prototypes:
+    def fit(cls, places: Matrix, classes: NDArray[np.str_], rng: np.random.Generator) -> Self:
         """Choose prototypes among known rows and measure how far the others of a class lie from them.
 
         Arguments:
@@ -86,6 +90,24 @@ class Prototypes:
         best = distances.argmin(axis=1)
         return np.array(names)[best], distances[np.arange(len(places)), best]
 
+    def state(self) -> tuple[Matrix, dict[str, Any]]:
+        """The places, and JSON-able classes and radii, from which :meth:`from_state` rebuilds the prototypes."""
+        return self.places, {"classes": self.classes.tolist(), "radii": self.radii}
+
+    @classmethod
+    def from_state(cls, places: Matrix, meta: Mapping[str, Any]) -> Self:
+        """Rebuild from :meth:`state`.
+
+        Raises:
+            ArtifactError: If places, classes and radii do not fit each other.
+        """
+        classes = np.array(meta["classes"], dtype=str)
+        radii = {str(name): float(radius) for name, radius in meta["radii"].items()}
+        good = all(np.isfinite(radius) and radius > 0.0 for radius in radii.values())
+        if classes.shape != (len(places),) or set(classes.tolist()) != set(radii) or not good:
+            raise ArtifactError("the model's prototypes of known classes are damaged; save the model again")
+        return cls(places, classes, radii)
+
 
 def group_places(places: Matrix, order: NDArray[np.intp], radius: float) -> NDArray[np.int64]:
     """Group like places: each joins the first leader within the radius, or leads a new group.
@@ -101,15 +123,15 @@ def group_places(places: Matrix, order: NDArray[np.intp], radius: float) -> NDAr
         Group numbers from 0 in the order of their leaders, shape (n,).
     """
     groups = np.full(len(places), -1, dtype=np.int64)
-    leaders = 0
+    leaders: list[int] = []
     left = np.asarray(order)
-    while left.size:
+    while left.size and len(leaders) < _MOST_GROUPS:
         distance = np.sqrt(np.square(places[left].astype(np.float64) - places[left[0]]).sum(axis=1))
         near = distance <= radius
         near[0] = True
-        if leaders == _MOST_GROUPS - 1:
-            near[:] = True
-        groups[left[near]] = leaders
+        groups[left[near]] = len(leaders)
+        leaders.append(int(left[0]))
         left = left[~near]
-        leaders += 1
+    for row in left:
+        groups[row] = np.square(places[leaders].astype(np.float64) - places[row]).sum(axis=1).argmin()
     return groups

@@ -54,7 +54,7 @@ def fit_file(
     hide: Sequence[str] = (),
     ignore: Sequence[str] = (),
     categorical: Sequence[str] = (),
-    detector: str = "sculptor",
+    detector: str = "unseen",
     seed: int = 0,
     split_by: str | None = None,
     split_time: str | None = None,

@@ -7,8 +7,10 @@ many false alarms. The fourth, collapse, is the plateau of `unseen.nn.losses.Dua
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["CollapseMonitor", "check_convergence", "check_false_alarms", "check_likelihood"]
 

@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from unseen.detectors import Detector
 from unseen.errors import InputError
 from unseen.jobs.places import refuse_overwrite
 from unseen.packets import MeterSettings, is_capture
@@ -31,6 +30,10 @@ from unseen.streams.rows import Chunk, RejectLog
 from unseen.streams.sinks import AlarmSink, open_sink
 from unseen.streams.state import WatchState, read_state, write_state
 from unseen.streams.tail import LogStream
+
+if TYPE_CHECKING:
+    from unseen.detectors import Detector
+    from unseen.runtime import OnnxScorer
 
 __all__ = ["WatchReport", "WatchSettings", "watch"]
 
@@ -101,7 +104,7 @@ class _Stream(Protocol):
 
 
 def watch(
-    detector: Detector,
+    detector: Detector | OnnxScorer,
     source: str,
     *,
     out: str | Path,
@@ -115,7 +118,7 @@ def watch(
     SIGTERM and SIGINT end the watch cleanly: what was received is scored and written.
 
     Arguments:
-        detector: A fitted detector.
+        detector: A fitted detector, or an exported one.
         source: A capture, a growing log, a FIFO, ``-`` for standard input, or the name of an interface.
         out: Where alarms go: ``-``, or a ``.jsonl``, ``.csv`` or ``.parquet`` file.
         model: The model's name, told with every alarm.
@@ -154,7 +157,7 @@ def watch(
 
 
 def _open_stream(
-    source: str, detector: Detector, settings: WatchSettings, rejects: RejectLog, out: str | Path
+    source: str, detector: Detector | OnnxScorer, settings: WatchSettings, rejects: RejectLog, out: str | Path
 ) -> tuple[_Stream, WatchState]:
     path, schema = Path(source), detector.schema_
     kind = _kind(source)
@@ -217,7 +220,12 @@ class _Run:
     """One run: takes chunks from the reader's thread, scores, folds, writes, and keeps the state behind the alarms."""
 
     def __init__(
-        self, detector: Detector, stream: _Stream, sink: AlarmSink, state: WatchState, settings: WatchSettings
+        self,
+        detector: Detector | OnnxScorer,
+        stream: _Stream,
+        sink: AlarmSink,
+        state: WatchState,
+        settings: WatchSettings,
     ) -> None:
         self._detector = detector
         self._stream = stream

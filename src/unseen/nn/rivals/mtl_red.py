@@ -36,6 +36,7 @@ def train_mtl_red(
     def penalty(network: DecodingClassifier, x: Tensor, z: Tensor) -> Tensor:
         rows, latents = x.flatten(0, 1), z.flatten(0, 1)
         error = (network.decoder(latents) - rows).square().mean()
-        return restoration * error + information * mutual_information(rows, latents)
+        weighted: Tensor = restoration * error + information * mutual_information(rows, latents)
+        return weighted
 
     return train_classifier(DecodingClassifier, pools, settings, penalty)

@@ -50,7 +50,8 @@ def odin_scores(
                 # Rows are independent: the gradient of the sum is each row's own.
                 (gradient,) = torch.autograd.grad(network(asked).sum(), asked)
             x = x - reach * gradient.sign()
-        return network(x) / temperature
+        margin: Tensor = network(x) / temperature
+        return margin
 
     was_training = network.training
     network.eval()

@@ -93,7 +93,8 @@ class CouplingFlow(nn.Module):
         """The log-density (nats) a column, shape (n,)."""
         u, total = self(x)
         base = -0.5 * u.square().sum(dim=1) - 0.5 * self.features * math.log(2.0 * math.pi)
-        return (base + total) / self.features
+        density: Tensor = (base + total) / self.features
+        return density
 
     @staticmethod
     def _affine(net: nn.Module, kept: Tensor) -> tuple[Tensor, Tensor]:

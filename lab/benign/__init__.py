@@ -1,0 +1,1 @@
+"""Benign users: what they do, and how often."""
