@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from unseen.detectors import LatentSculptor
+from unseen.detectors import UnseenDetector
 from unseen.jobs.evaluate import Evaluation, evaluate_scores
 from unseen.jobs.split import hidden_classes
 from unseen.splits import row_hashes
@@ -72,7 +72,7 @@ def run_demo(
     seed: int = 0,
     progress: Callable[..., None] | None = None,
 ) -> DemoReport:
-    """Fit a :class:`~unseen.LatentSculptor` on one embedded recording and test it on the other.
+    """Fit a :class:`~unseen.UnseenDetector` on one embedded recording and test it on the other.
 
     The two were recorded one after the other, with other users, times and settings of the attack tools. Within the
     first, benign flows are split by blocks of time and attacks by ``window`` (one run of a tool), so that no
@@ -97,7 +97,7 @@ def run_demo(
     # An attack flow that equals a benign one in every feature teaches nothing but that the benign one is an attack.
     used = ~np.isin(train_labels, hidden) & ~_twins(train, train_labels)
     began = time.perf_counter()
-    detector = LatentSculptor(normal=NORMAL, random_state=seed)
+    detector = UnseenDetector(normal=NORMAL, random_state=seed)
     detector.fit(_features(train).filter(pa.array(used)), train_labels[used], blocks=blocks[used], progress=progress)
     fitted = time.perf_counter()
     test, labels = _labelled("lab_b")
