@@ -17,7 +17,8 @@ MODELS = sorted(GOLDEN.glob("*.unseen"))
 
 
 def test_every_format_version_has_its_golden_file() -> None:
-    assert [path.stem for path in MODELS] == [f"format-{version}" for version in range(1, FORMAT_VERSION + 1)]
+    versions = range(1, FORMAT_VERSION + 1)
+    assert {path.stem for path in MODELS} == {f"{name}-{n}" for name in ("format", "fused") for n in versions}
     assert all(path.stat().st_size < 100_000 for path in MODELS)
 
 
@@ -41,3 +42,13 @@ def test_a_golden_file_keeps_its_meaning(model: Path) -> None:
     assert detector.schema_.categories == ["protocol"]
     assert detector.false_alarm_rate == 0.05
     assert run("info", model).code == 0
+
+
+@pytest.mark.parametrize("model", sorted(GOLDEN.glob("fused-*.unseen")), ids=lambda path: path.stem)
+def test_a_golden_detector_keeps_evidences_and_verdicts(model: Path) -> None:
+    detector = unseen.load(model)
+    assert isinstance(detector, unseen.UnseenDetector)
+    assert list(detector.evidences_) == ["sculpted", "mixture", "isolation", "known", "negatives"]
+    assert detector.verdicts_ is not None
+    assert (len(detector.verdicts_.anomalies), len(detector.verdicts_.normals)) == (2, 2)
+    assert detector.explain(pcsv.read_csv(GOLDEN / "rows.csv")).num_rows >= 40

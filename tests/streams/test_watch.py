@@ -83,6 +83,17 @@ def test_alarms_are_those_of_scoring_the_whole_log(zeek_detector: Detector, conn
     assert (sum(counts), len(counts)) == (table.alarms, folded.bursts)
 
 
+def test_an_exported_model_raises_the_same_alarms(zeek_detector: Detector, conn: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnx", reason="onnx (extra export) is not installed")
+    from unseen.export import export_detector
+
+    export_detector(zeek_detector, tmp_path / "m.onnx")
+    done = run("watch", tmp_path / "m.onnx", conn, "--once", "--out", tmp_path / "a.jsonl", *EVERY)
+    assert done.code == 0, done.err
+    # Single precision decides about a row at the threshold.
+    assert len(uids(tmp_path / "a.jsonl") ^ expected(zeek_detector, conn)) <= 3
+
+
 def test_a_model_refuses_logs_of_another_schema(zeek_detector: Detector, tmp_path: Path) -> None:
     (tmp_path / "eve.json").write_bytes(eve(range(20)))
     with pytest.raises(SchemaError, match="missing: 'service', 'conn_state'"):

@@ -21,7 +21,7 @@ def adapt(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Sharpen a model by a few judged rows: missed kinds are caught, false alarms get fewer; nothing is trained again."""
+    """Sharpen a model by a few judged rows: missed kinds are caught, false alarms get fewer; no network is trained."""
     from unseen.cli import output
     from unseen.detectors import load
     from unseen.jobs.adapt import adapt_file

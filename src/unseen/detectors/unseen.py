@@ -137,12 +137,15 @@ class UnseenDetector(Detector):
         raw = self._raw(rows.normals_validation)
         self.maps_ = [EvidenceMap.fit(column) for column in raw.T]
         trials = left_out_trials(self.evidences_, self.maps_, rows, self.families, seed=context.seed)
-        weights = learn_weights(trials, len(self.maps_))
+        weights = self._weigh(trials)
         self.weights_ = dict(zip(self.views_, weights.tolist(), strict=True))
         self.fused_map_ = EvidenceMap.fit(self._fused(self._mapped(raw)))
         self.verdicts_: Verdicts | None = None
         self._remember(rows, context.seed)
         return {"weights": self.weights_, "left_out": self._caught(trials), "messages": self._messages(rows, trials)}
+
+    def _weigh(self, trials: list[LeftOut]) -> NDArray[np.float64]:
+        return learn_weights(trials, len(self.maps_))
 
     def _remember(self, rows: EvidenceRows, seed: int) -> None:
         """Keep what `explain` and `adapt` need of the training rows: where a few of them lie."""

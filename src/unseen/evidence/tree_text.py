@@ -83,11 +83,13 @@ def _check_tree(fields: dict[str, str], columns: int) -> None:
         numbers(name, inner)
     for name in ("leaf_weight", "leaf_count"):
         numbers(name, leaves)
-    cut = numbers("split_feature", inner)
+    cut, kind, *children = (
+        numbers(name, inner) for name in ("split_feature", "decision_type", "left_child", "right_child")
+    )
+    _require(all(bool((table == np.floor(table)).all()) for table in (cut, kind, *children)))
     _require(bool(((cut >= 0) & (cut < columns)).all()))
-    _require(not (numbers("decision_type", inner).astype(np.int64) & _CATEGORICAL).any())
-    for name in ("left_child", "right_child"):
-        child = numbers(name, inner)
+    _require(not (kind.astype(np.int64) & _CATEGORICAL).any())
+    for child in children:
         # Leaves are numbered -1, -2, …; an inner node comes after its parent, so that no walk turns back.
         at_leaf = (child < 0) & (child >= -leaves)
         _require(bool((at_leaf | ((child > np.arange(inner)) & (child < inner))).all()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from unseen.bench.experiments import (
     cross_data,
+    evidences,
     paper_table,
     raw_flow,
     self_supervised,
@@ -34,7 +35,7 @@ __all__ = [
 
 EXPERIMENTS: dict[str, Experiment] = {
     module.EXPERIMENT.name: module.EXPERIMENT
-    for module in (paper_table, weights, thresholds, stages, raw_flow, cross_data, self_supervised)
+    for module in (paper_table, weights, thresholds, stages, raw_flow, cross_data, self_supervised, evidences)
 }
 
 OPEN = (
