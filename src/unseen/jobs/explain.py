@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from unseen.detectors import UnseenDetector
 from unseen.detectors.base import Detector
 from unseen.errors import InputError
 from unseen.jobs.columns import carried_columns, keep_rejects
 from unseen.jobs.places import located, refuse_overwrite
-from unseen.sources import open_source, open_writer
+from unseen.sources import Source, open_source, open_writer
 
 __all__ = ["ExplainReport", "explain_file"]
 
@@ -79,11 +80,41 @@ def explain_file(
     carried = carried_columns(source, detector.schema_)
     refuse_overwrite(out, source.files)
     report = ExplainReport(0, 0, rate)
-    kept, rows = [], []
+    table, rows = _alarms(detector, source, carried, report, progress)
+    reasons = detector.explain(table.select(detector.schema_.names), false_alarm_rate=rate)
+    whole = pa.table(
+        {
+            "row": pa.array(rows),
+            **{name: table.column(name) for name in carried},
+            **{name: reasons.column(name) for name in reasons.column_names},
+            "group_typical_row": pa.array(
+                [None if place is None else int(rows[place]) for place in reasons["group_typical_row"].to_pylist()],
+                pa.int64(),
+            ),
+        }
+    )
+    with open_writer(out, whole.schema) as writer:
+        for batch in whole.to_batches():
+            writer.write(batch)
+    report.groups = _groups(whole)
+    report.notes = [*source.notes, *keep_rejects(source, out)]
+    return report
+
+
+def _alarms(
+    detector: Detector,
+    source: Source,
+    carried: list[str],
+    report: ExplainReport,
+    progress: Callable[[int], None] | None,
+) -> tuple[pa.Table, NDArray[np.int64]]:
+    """The rows that alarm, and their positions; counts both in the report."""
+    kept: list[pa.RecordBatch] = []
+    rows: list[NDArray[np.int64]] = []
     for batch in source.batches(columns=[*detector.schema_.names, *carried]):
         with located(report.rows):
             p_values = detector.score_batch(batch.select(detector.schema_.names)).p_value
-        alarms = np.flatnonzero(p_values <= rate)
+        alarms = np.flatnonzero(p_values <= report.false_alarm_rate)
         kept.append(batch.take(pa.array(alarms)))
         rows.append(alarms + report.rows)
         report.rows += batch.num_rows
@@ -96,27 +127,8 @@ def explain_file(
         if progress is not None:
             progress(report.rows)
     if not kept:
-        raise InputError(f"{data}: no rows")
-    table, numbers = pa.Table.from_batches(kept), np.concatenate(rows)
-    reasons = detector.explain(table.select(detector.schema_.names), false_alarm_rate=rate)
-    typical = reasons.column("group_typical_row").to_numpy(zero_copy_only=False)
-    there = np.isfinite(typical)
-    typical = np.where(there, numbers[np.where(there, typical, 0).astype(np.int64)] if numbers.size else 0, -1)
-    place = reasons.column_names.index("group_typical_row")
-    reasons = reasons.set_column(place, "group_typical_row", pa.array(typical.astype(np.int64), mask=~there))
-    whole = pa.table(
-        {
-            "row": pa.array(numbers),
-            **{name: table.column(name) for name in carried},
-            **{name: reasons.column(name) for name in reasons.column_names},
-        }
-    )
-    with open_writer(out, whole.schema) as writer:
-        for batch in whole.to_batches():
-            writer.write(batch)
-    report.groups = _groups(whole)
-    report.notes = [*source.notes, *keep_rejects(source, out)]
-    return report
+        raise InputError("the data hold no rows")
+    return pa.Table.from_batches(kept), np.concatenate(rows)
 
 
 def _groups(reasons: pa.Table) -> list[dict[str, Any]]:
