@@ -57,6 +57,8 @@ def untrained(name: str, X: pa.Table, y: np.ndarray, monkeypatch: pytest.MonkeyP
     return twin
 
 
+# Three trainings of MetaLearner's encoder for each rival, and those that choose a setting: minutes on one core.
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RIVALS)
 def test_it_beats_its_untrained_and_its_shuffled_twin(
     name: str, corrected: Any, monkeypatch: pytest.MonkeyPatch

@@ -18,7 +18,7 @@ def fit(table: pa.Table | Path, folder: Path, *words: str, labelled: tuple[str, 
     """Fit on a table, and check that a refusal leaves nothing behind."""
     path = table if isinstance(table, Path) else write(table, folder / "flows.parquet")
     before = listing(folder)
-    done = run("fit", path, *labelled, *SHORT, *words, "--out", folder / "m.unseen")
+    done = run("fit", path, *SHORT, *labelled, *words, "--out", folder / "m.unseen")
     if done.code:
         assert listing(folder) == before
     return done

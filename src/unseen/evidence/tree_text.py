@@ -62,8 +62,9 @@ def _columns(data: bytes) -> int:
 
 def _fields(lines: list[str]) -> dict[str, str]:
     pairs = [line.split("=", 1) for line in lines if line]
-    fields = {name: value for name, value in pairs}
-    _require(len(fields) == len(pairs))
+    _require(all(len(pair) == 2 for pair in pairs))
+    fields = {pair[0]: pair[1] for pair in pairs}
+    _require(len(fields) == len(pairs) and not any("=" in value for value in fields.values()))
     return fields
 
 

@@ -80,7 +80,7 @@ def adapt_file(
     labels = as_labels(table.column(verdict), rows)
     detector.adapt(table.select(detector.schema_.names), labels)
     detector.save(out)
-    anomalous = int(np.count_nonzero(labels != (detector.schema_.normal or detector.normal)))
+    anomalous = int(np.count_nonzero(labels != str(detector.schema_.normal or detector.normal)))
     held = detector.verdicts_
     total = 0 if held is None else len(held.anomalies) + len(held.normals)
     return AdaptReport(rows - anomalous, anomalous, total, list(source.notes))
