@@ -81,7 +81,7 @@ class Isolation:
         for number, (tree, chosen) in enumerate(zip(trees, forest.estimators_features_, strict=True)):
             count = tree.node_count
             inner = tree.children_left >= 0
-            arrays["column"][number, :count] = np.where(inner, np.asarray(chosen)[tree.feature], -1)
+            arrays["column"][number, :count] = np.where(inner, np.asarray(chosen)[np.maximum(tree.feature, 0)], -1)
             arrays["threshold"][number, :count] = np.where(inner, tree.threshold, 0.0)
             arrays["left"][number, :count] = np.where(inner, tree.children_left, np.arange(count))
             arrays["right"][number, :count] = np.where(inner, tree.children_right, np.arange(count))
