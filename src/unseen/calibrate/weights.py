@@ -19,8 +19,8 @@ from unseen.metrics import auroc
 
 __all__ = ["LeftOut", "learn_weights"]
 
-# How strongly the weights are drawn towards the evidences' own power. A factor of three either way changed the mean
-# AUROC over five sets by less than .002.
+# How strongly the weights are drawn towards the evidences' own power; chosen on the benchmark's development seed 0,
+# where the optimum was flat.
 _SHRINKAGE = 0.05
 # An evidence's power is its AUROC above one half, to this power.
 _SHARPNESS = 2.0

@@ -14,8 +14,8 @@ __all__ = ["NEW_KIND", "reasons"]
 
 NEW_KIND = "new kind"
 # The places of normals have unit variance in each of m directions, so two of them lie about sqrt(2 m) apart; alarms of
-# one kind lie within this many times that from their leader. On cicids2017_corrected and unsw_nb15 half of it split
-# kinds into hundreds of groups and twice of it mixed them.
+# one kind lie within this many times that from their leader. Chosen by eye on two data sets: less splits kinds into
+# hundreds of groups, more mixes them.
 _GROUP_REACH = 1.25
 
 

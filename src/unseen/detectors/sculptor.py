@@ -249,5 +249,4 @@ class LatentSculptor(Detector):
 
 def _messages(members: list[SculptedFlow]) -> list[str]:
     """Each member's messages once, in order."""
-    lines = [line for m in members for stage in ("encoder", "flow") for line in m.report[stage]["messages"]]
-    return list(dict.fromkeys(lines))
+    return list(dict.fromkeys(line for member in members for line in member.messages))

@@ -176,7 +176,8 @@ class UnseenDetector(Detector):
         return {trial.family: dict(zip(self.views_, trial.power().round(4).tolist(), strict=True)) for trial in trials}
 
     def _messages(self, rows: EvidenceRows, trials: list[LeftOut]) -> list[str]:
-        messages = []
+        sculpted = self.evidences_.get("sculpted")
+        messages = sculpted.flow.messages if isinstance(sculpted, Sculpted) else []
         if not len(rows.known):
             messages.append(
                 "there are no known anomalies: evidences weigh alike, and what known ones would teach is missing"

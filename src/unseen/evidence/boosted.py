@@ -113,7 +113,7 @@ class BoostedNegatives(BoostedKnown):
     """The same against synthetic anomalies alone: shuffled, partly swapped and jittered normals, as many as normals.
 
     They stand for all that breaks the normals' dependences. Known anomalies are left out on purpose: beside them the
-    trees rely on what tells those, and catch fewer new kinds (measured; see docs/experiments/evidences.md).
+    trees would rely on what tells those, as :class:`BoostedKnown` does already.
 
     References:
         | Hendrycks, Mazeika, Dietterich, 2019. Deep anomaly detection with outlier exposure.

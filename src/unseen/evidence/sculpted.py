@@ -151,6 +151,13 @@ class SculptedFlow:
         """Triage and density scores of prepared rows, shape (n, 2)."""
         return self.scorer.scores(X)
 
+    @property
+    def messages(self) -> list[str]:
+        """What the user should know of the training, in plain words; nothing after :meth:`from_state`."""
+        return [
+            line for stage in ("encoder", "flow") if stage in self.report for line in self.report[stage]["messages"]
+        ]
+
     def places(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
         """Where rows lie as the flow sees them: the whitened latent beside the whitened row, shape (n, m)."""
         scorer = self.scorer

@@ -2,6 +2,7 @@ r"""Encoders: from a prepared feature row :math:`x` to a latent vector :math:`z`
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, ClassVar
@@ -16,7 +17,7 @@ from unseen.nn.seeding import isolated_rng
 __all__ = ["ENCODERS", "Encoder", "MLPEncoder", "PaperEncoder", "build_encoder"]
 
 
-class Encoder(nn.Module):
+class Encoder(nn.Module, ABC):
     """Base of all encoders: a network that can name its own configuration.
 
     Arguments:
@@ -35,9 +36,9 @@ class Encoder(nn.Module):
         self.features = features
         self.latent = latent
 
+    @abstractmethod
     def config(self) -> dict[str, Any]:
         """The JSON-able arguments from which `build_encoder` makes the same network."""
-        raise NotImplementedError
 
     def __call__(self, x: Tensor) -> Tensor:
         """Map rows of shape (n, features) to latent vectors of shape (n, latent)."""
