@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import zlib
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -66,6 +67,21 @@ class Baseline(Detector):
 
     # Whether there is nothing to learn without known anomalies.
     supervised: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Give a constructor ``(self, *, own, **common)`` the signature with the common arguments spelled out.
+
+        scikit-learn, the benchmark and ``help`` read a constructor's arguments from its signature.
+        """
+        super().__init_subclass__(**kwargs)
+        init = vars(cls).get("__init__")
+        if init is None:
+            return
+        own = inspect.signature(init)
+        first, *rest = (p for p in own.parameters.values() if p.kind is not p.VAR_KEYWORD)
+        if len(rest) + 1 < len(own.parameters):
+            common = list(inspect.signature(Baseline.__init__).parameters.values())[1:]
+            init.__signature__ = own.replace(parameters=[first, *rest, *common])
 
     def __init__(
         self,

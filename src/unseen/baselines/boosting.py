@@ -43,25 +43,8 @@ class Boosting(Baseline):
 
     supervised = True
 
-    def __init__(
-        self,
-        *,
-        column_share: float = 0.3,
-        normal: str | int | None = None,
-        preparation: str = "signed-log",
-        false_alarm_rate: float = 0.01,
-        ignore: tuple[str, ...] = (),
-        categorical: tuple[str, ...] = (),
-        random_state: int | np.random.RandomState | None = 0,
-    ) -> None:
-        super().__init__(
-            normal=normal,
-            preparation=preparation,
-            false_alarm_rate=false_alarm_rate,
-            ignore=ignore,
-            categorical=categorical,
-            random_state=random_state,
-        )
+    def __init__(self, *, column_share: float = 0.3, **common: Any) -> None:
+        super().__init__(**common)
         self.column_share = column_share
 
     def _check_parameters(self) -> None:

@@ -37,25 +37,8 @@ class PCA(Baseline):
         variance: The share of the variance that the subspace holds.
     """
 
-    def __init__(
-        self,
-        *,
-        variance: float = 0.95,
-        normal: str | int | None = None,
-        preparation: str = "signed-log",
-        false_alarm_rate: float = 0.01,
-        ignore: tuple[str, ...] = (),
-        categorical: tuple[str, ...] = (),
-        random_state: int | np.random.RandomState | None = 0,
-    ) -> None:
-        super().__init__(
-            normal=normal,
-            preparation=preparation,
-            false_alarm_rate=false_alarm_rate,
-            ignore=ignore,
-            categorical=categorical,
-            random_state=random_state,
-        )
+    def __init__(self, *, variance: float = 0.95, **common: Any) -> None:
+        super().__init__(**common)
         self.variance = variance
 
     def _check_parameters(self) -> None:
@@ -105,25 +88,8 @@ class GaussianMixture(Baseline):
         components: Gaussians in the mixture.
     """
 
-    def __init__(
-        self,
-        *,
-        components: int = 12,
-        normal: str | int | None = None,
-        preparation: str = "signed-log",
-        false_alarm_rate: float = 0.01,
-        ignore: tuple[str, ...] = (),
-        categorical: tuple[str, ...] = (),
-        random_state: int | np.random.RandomState | None = 0,
-    ) -> None:
-        super().__init__(
-            normal=normal,
-            preparation=preparation,
-            false_alarm_rate=false_alarm_rate,
-            ignore=ignore,
-            categorical=categorical,
-            random_state=random_state,
-        )
+    def __init__(self, *, components: int = 12, **common: Any) -> None:
+        super().__init__(**common)
         self.components = components
 
     def _check_parameters(self) -> None:

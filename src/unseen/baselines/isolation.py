@@ -29,25 +29,8 @@ class IsolationForest(Baseline):
         tree_rows: Rows that each tree is grown on; of fewer normals all.
     """
 
-    def __init__(
-        self,
-        *,
-        tree_rows: int = 256,
-        normal: str | int | None = None,
-        preparation: str = "signed-log",
-        false_alarm_rate: float = 0.01,
-        ignore: tuple[str, ...] = (),
-        categorical: tuple[str, ...] = (),
-        random_state: int | np.random.RandomState | None = 0,
-    ) -> None:
-        super().__init__(
-            normal=normal,
-            preparation=preparation,
-            false_alarm_rate=false_alarm_rate,
-            ignore=ignore,
-            categorical=categorical,
-            random_state=random_state,
-        )
+    def __init__(self, *, tree_rows: int = 256, **common: Any) -> None:
+        super().__init__(**common)
         self.tree_rows = tree_rows
 
     def _check_parameters(self) -> None:

@@ -30,25 +30,8 @@ class KNN(Baseline):
         neighbours: The distance is that to the neighbour of this number.
     """
 
-    def __init__(
-        self,
-        *,
-        neighbours: int = 10,
-        normal: str | int | None = None,
-        preparation: str = "signed-log",
-        false_alarm_rate: float = 0.01,
-        ignore: tuple[str, ...] = (),
-        categorical: tuple[str, ...] = (),
-        random_state: int | np.random.RandomState | None = 0,
-    ) -> None:
-        super().__init__(
-            normal=normal,
-            preparation=preparation,
-            false_alarm_rate=false_alarm_rate,
-            ignore=ignore,
-            categorical=categorical,
-            random_state=random_state,
-        )
+    def __init__(self, *, neighbours: int = 10, **common: Any) -> None:
+        super().__init__(**common)
         self.neighbours = neighbours
 
     def _check_parameters(self) -> None:
@@ -83,25 +66,8 @@ class LOF(Baseline):
         neighbours: How many neighbours a density is taken over.
     """
 
-    def __init__(
-        self,
-        *,
-        neighbours: int = 20,
-        normal: str | int | None = None,
-        preparation: str = "signed-log",
-        false_alarm_rate: float = 0.01,
-        ignore: tuple[str, ...] = (),
-        categorical: tuple[str, ...] = (),
-        random_state: int | np.random.RandomState | None = 0,
-    ) -> None:
-        super().__init__(
-            normal=normal,
-            preparation=preparation,
-            false_alarm_rate=false_alarm_rate,
-            ignore=ignore,
-            categorical=categorical,
-            random_state=random_state,
-        )
+    def __init__(self, *, neighbours: int = 20, **common: Any) -> None:
+        super().__init__(**common)
         self.neighbours = neighbours
 
     def _check_parameters(self) -> None:

@@ -30,25 +30,8 @@ class OneClassSVM(Baseline):
         nu: The share of normals that may lie outside.
     """
 
-    def __init__(
-        self,
-        *,
-        nu: float = 0.1,
-        normal: str | int | None = None,
-        preparation: str = "signed-log",
-        false_alarm_rate: float = 0.01,
-        ignore: tuple[str, ...] = (),
-        categorical: tuple[str, ...] = (),
-        random_state: int | np.random.RandomState | None = 0,
-    ) -> None:
-        super().__init__(
-            normal=normal,
-            preparation=preparation,
-            false_alarm_rate=false_alarm_rate,
-            ignore=ignore,
-            categorical=categorical,
-            random_state=random_state,
-        )
+    def __init__(self, *, nu: float = 0.1, **common: Any) -> None:
+        super().__init__(**common)
         self.nu = nu
 
     def _check_parameters(self) -> None:

@@ -36,25 +36,8 @@ class ExtraTrees(Baseline):
 
     supervised = True
 
-    def __init__(
-        self,
-        *,
-        leaf_rows: int = 1,
-        normal: str | int | None = None,
-        preparation: str = "signed-log",
-        false_alarm_rate: float = 0.01,
-        ignore: tuple[str, ...] = (),
-        categorical: tuple[str, ...] = (),
-        random_state: int | np.random.RandomState | None = 0,
-    ) -> None:
-        super().__init__(
-            normal=normal,
-            preparation=preparation,
-            false_alarm_rate=false_alarm_rate,
-            ignore=ignore,
-            categorical=categorical,
-            random_state=random_state,
-        )
+    def __init__(self, *, leaf_rows: int = 1, **common: Any) -> None:
+        super().__init__(**common)
         self.leaf_rows = leaf_rows
 
     def _check_parameters(self) -> None:
@@ -88,25 +71,8 @@ class MLP(Baseline):
 
     supervised = True
 
-    def __init__(
-        self,
-        *,
-        decay: float = 1e-4,
-        normal: str | int | None = None,
-        preparation: str = "signed-log",
-        false_alarm_rate: float = 0.01,
-        ignore: tuple[str, ...] = (),
-        categorical: tuple[str, ...] = (),
-        random_state: int | np.random.RandomState | None = 0,
-    ) -> None:
-        super().__init__(
-            normal=normal,
-            preparation=preparation,
-            false_alarm_rate=false_alarm_rate,
-            ignore=ignore,
-            categorical=categorical,
-            random_state=random_state,
-        )
+    def __init__(self, *, decay: float = 1e-4, **common: Any) -> None:
+        super().__init__(**common)
         self.decay = decay
 
     def _check_parameters(self) -> None:
