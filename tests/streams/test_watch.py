@@ -324,11 +324,12 @@ def test_a_replay_in_real_time_can_be_stopped(model: Path, data_dir: Path, tmp_p
     assert report.rows <= 1
 
 
-@pytest.mark.parametrize("source", ["none.log", "folder", "table.parquet", "", "cut.pcap"])
+@pytest.mark.parametrize("source", ["none.log", "folder", "table.parquet", "", "cut.pcap", "junk.log"])
 def test_sources_that_cannot_be_watched(model: Path, tmp_path: Path, source: str) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "table.parquet").write_bytes(b"PAR1" + bytes(20))
     (tmp_path / "cut.pcap").write_bytes(bytes.fromhex("d4c3b2a1"))
+    (tmp_path / "junk.log").write_bytes(b"no lines of text\x00\x01")
     refused(run("watch", model, tmp_path / source if source else "", "--out", tmp_path / "a.jsonl"))
 
 

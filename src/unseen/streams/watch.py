@@ -191,6 +191,10 @@ def _open_stream(
     ), state
 
 
+# Enough to tell text from anything else.
+_HEAD_BYTES = 4096
+
+
 def _kind(source: str) -> str:
     if source == "-":
         return "stdin"
@@ -208,12 +212,17 @@ def _kind(source: str) -> str:
         raise InputError(f"{source}: is no file, FIFO or interface that could be watched")
     try:
         with path.open("rb") as file:
-            head = file.read(8)
+            head = file.read(_HEAD_BYTES)
     except OSError as error:
         raise InputError(f"{source}: {error.strerror}") from error
     if head.startswith((b"\x1f\x8b", b"PAR1", b"ARROW1")):
         raise InputError(f"{source}: is complete and does not grow; score it: unseen score MODEL {source} --out FILE")
-    return "capture" if is_capture(head) else "log"
+    if is_capture(head):
+        return "capture"
+    # A watch would wait for its first line for ever.
+    if b"\0" in head:
+        raise InputError(f"{source}: is neither a capture nor lines of text; watch a log, a FIFO or an interface")
+    return "log"
 
 
 class _Run:
