@@ -19,8 +19,9 @@ TABLE = ["--label", "label", "--normal", "benign", "--ignore", "window,tool,site
 OWN = ["--method", "toy_methods:Distance", "--workers", "1", "--seeds", "0"]
 
 
-def bench(*words: str) -> Result:
-    return CliRunner().invoke(app, list(words), catch_exceptions=False, env={"COLUMNS": "80"})
+def bench(*words: str, controls: bool = False) -> Result:
+    plain = [] if controls or words[0] != "run" else ["--no-controls"]
+    return CliRunner().invoke(app, [*words, *plain], catch_exceptions=False, env={"COLUMNS": "80"})
 
 
 def test_the_list_names_protocols_and_methods_in_80_columns() -> None:
@@ -47,6 +48,15 @@ def test_a_users_table_from_file_to_table(small_file: Path, tmp_path: Path) -> N
     (line,) = found["summaries"]
     assert line["method"] == "toy_methods:Distance"
     assert set(line["recall"]) == {"0.05"} | {rate for rate in line["recall"] if rate == "0.01"}
+
+
+def test_controls_run_beside_every_method_unless_refused(small_file: Path, tmp_path: Path) -> None:
+    words = ["--data", str(small_file), *TABLE, *OWN, "--hold-out", "beacon", "--json", "--out", str(tmp_path)]
+    found = json.loads(bench("run", *words, "--methods", "stump", controls=True).stdout)
+    ran = [line["method"] for line in found["summaries"]]
+    assert sorted(ran) == ["random", "shuffled", "stump", "toy_methods:Distance", "untrained"]
+    refused = json.loads(bench("run", *words).stdout)
+    assert [line["method"] for line in refused["summaries"]] == ["toy_methods:Distance"]
 
 
 def test_groups_hidden_classes_blocks_shots_and_parameters(small_file: Path, tmp_path: Path) -> None:
@@ -81,17 +91,17 @@ def test_several_shots_in_one_command(small_file: Path, tmp_path: Path) -> None:
 
 
 def test_tuning_from_the_command_line(small_file: Path, tmp_path: Path) -> None:
-    words = ["--data", str(small_file), *TABLE, *OWN, "--methods", "knn,random", "--hold-out", "beacon"]
+    words = ["--data", str(small_file), *TABLE, *OWN, "--methods", "knn,mahalanobis", "--hold-out", "beacon"]
     shown = bench("run", *words, "--tune", "--grid", "power=2,0.5", "--out", str(tmp_path))
     assert shown.exit_code == 0
     assert "toy_methods:Distance,tuned chose power = " in shown.stdout
     assert "knn,tuned chose neighbours = " in shown.stdout
-    assert "not tuned, since no grid names them: random" in shown.stderr
+    assert "not tuned, since no grid names them: mahalanobis" in shown.stderr
     grid = tmp_path / "grid.toml"
     grid.write_text("[knn]\nneighbours = [3, 4]\n", encoding="utf-8")
     shown = bench("run", *words, "--grid", str(grid), "--out", str(tmp_path / "own"))
     assert "knn,tuned chose neighbours = " in shown.stdout
-    assert "not tuned, since no grid names them: random, toy_methods:Distance" in shown.stderr
+    assert "not tuned, since no grid names them: mahalanobis, toy_methods:Distance" in shown.stderr
 
 
 def test_a_protocol_of_the_project_with_another_split(tmp_path: Path) -> None:

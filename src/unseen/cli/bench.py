@@ -67,6 +67,9 @@ _Methods = Annotated[str, typer.Option(help=f"Methods, comma-separated, or all; 
 _Method = Annotated[
     list[str] | None, typer.Option(help="Your own class with fit and anomaly_score: module:Class. Repeatable.")
 ]
+_Controls = Annotated[
+    bool, typer.Option("--controls/--no-controls", help="Run beside them what must lose: random, shuffled, ...")
+]
 _Seeds = Annotated[str, typer.Option(help="Seeds, such as 0-4 or 0,2,7.")]
 _Out = Annotated[Path, typer.Option("--out", help="The folder of results; a run into the same goes on.")]
 _Workers = Annotated[int, typer.Option(min=1, help="Processes to share the work among.")]
@@ -110,6 +113,7 @@ def run(
     protocol: _Protocol = "",
     methods: _Methods = "",
     method: _Method = None,
+    controls: _Controls = True,
     seeds: _Seeds = "0-4",
     out: _Out = Path("results"),
     workers: _Workers = 2,
@@ -145,7 +149,7 @@ def run(
         chosen = _chosen_protocols(protocol, blocks, {**own, "hide": hide}, quiet=quiet)
     else:
         chosen = [_own_table(data, own, names(hide), blocks, protocol)]
-    running = _chosen_methods(methods, method or [])
+    running = _chosen_methods(methods, method or [], controls=controls)
     with _progress(quiet=quiet) as progress:
         report = run_benchmark(
             chosen,
@@ -226,12 +230,16 @@ def _own_table(
     return user_protocol(spec.name, classes=hide, blocks=blocks), spec
 
 
-def _chosen_methods(text: str, own: list[str]) -> list[str]:
+def _chosen_methods(text: str, own: list[str], *, controls: bool) -> list[str]:
+    """The methods asked for, once each, and after them the controls."""
     from unseen.bench.methods import methods
 
+    common = [m for m in methods().values() if m.in_all]
     if text == "all":
-        return [*(m.name for m in methods().values() if m.in_all), *own]
-    return [*(names(text) or (() if own else (_DEFAULT_METHODS,))), *own]
+        asked = [*(m.name for m in common if m.kind != "control"), *own]
+    else:
+        asked = [*(names(text) or (() if own else (_DEFAULT_METHODS,))), *own]
+    return list(dict.fromkeys([*asked, *(m.name for m in common if controls and m.kind == "control")]))
 
 
 def _blocks(split_by: str | None, split_time: str | None) -> Blocks | None:
@@ -262,12 +270,13 @@ def _settings(caps: str, shots: str) -> list[Setting]:
 def _tuned(running: list[str], grid: list[str], *, tune: bool, quiet: bool) -> dict[str, Grid]:
     """The grids of the methods to tune; says which methods run with their own settings."""
     from unseen.bench.grids import resolve_grids
+    from unseen.bench.methods import method
     from unseen.cli import output
 
     if not (tune or grid):
         return {}
     found = resolve_grids(running, grid, shipped=tune)
-    plain = [name for name in dict.fromkeys(running) if name not in found]
+    plain = [name for name in running if name not in found and method(name).kind != "control"]
     if plain:
         output.notes([f"not tuned, since no grid names them: {', '.join(plain)}"], quiet=quiet)
     return found
