@@ -28,7 +28,8 @@ def fitted(lab: tuple[pa.Table, np.ndarray]) -> tuple[UnseenDetector, pa.Table]:
         patch.setattr(trials, "FASTER", SHORT)
         # Families given, so that a few trials are enough.
         families = {name: "scan" if "scan" in name else "other" for name in np.unique(y)}
-        detector = UnseenDetector(normal="benign", families=families).fit(X.take(rows), y[rows])
+        every = tuple(EVIDENCES)
+        detector = UnseenDetector(normal="benign", families=families, evidences=every).fit(X.take(rows), y[rows])
     return detector, X
 
 

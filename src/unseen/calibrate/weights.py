@@ -19,9 +19,9 @@ from unseen.metrics import auroc
 
 __all__ = ["LeftOut", "learn_weights"]
 
-# How strongly the weights are drawn towards the evidences' own power; chosen on the benchmark's development seed 0,
+# How strongly the weights are drawn towards the evidences' own power; chosen on splits of seed 100 of six protocols,
 # where the optimum was flat.
-_SHRINKAGE = 0.05
+_SHRINKAGE = 0.01
 # An evidence's power is its AUROC above one half, to this power.
 _SHARPNESS = 2.0
 

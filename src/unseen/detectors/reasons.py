@@ -10,13 +10,22 @@ from numpy.typing import NDArray
 
 from unseen.evidence.places import Prototypes, group_places
 
-__all__ = ["NEW_KIND", "reasons"]
+__all__ = ["NEW_KIND", "group_reach", "reasons"]
 
 NEW_KIND = "new kind"
 # The places of normals have unit variance in each of m directions, so two of them lie about sqrt(2 m) apart; alarms of
 # one kind lie within this many times that from their leader. Chosen by eye on two data sets: less splits kinds into
 # hundreds of groups, more mixes them.
 _GROUP_REACH = 1.25
+
+
+def group_reach(width: int) -> float:
+    """How far alarms of one kind lie from the first of them.
+
+    Arguments:
+        width: Dimensions of the latent space.
+    """
+    return _GROUP_REACH * float(np.sqrt(2.0 * width))
 
 
 def reasons(
@@ -76,7 +85,7 @@ def _kinds(
             nearest[row] = str(name) if distance <= 1.0 else NEW_KIND
         # The clearest first; equal scores in the order of their places, so that the order of rows does not matter.
         order = np.lexsort((*here.T[::-1], -scores[rows]))
-        group[rows] = group_places(here, order, _GROUP_REACH * float(np.sqrt(2.0 * places.shape[1])))
+        group[rows] = group_places(here, order, group_reach(places.shape[1]))
         for number in np.unique(group[rows]):
             members = rows[group[rows] == number]
             centre = places[members].mean(axis=0, dtype=np.float64)

@@ -16,7 +16,10 @@ from unseen.evidence.families import merge_classes
 from unseen.evidence.recipes import FASTER
 from unseen.schema import shorten
 
-__all__ = ["check_families", "left_out_trials"]
+__all__ = ["FEWEST_FAMILIES", "check_families", "known_families", "left_out_trials"]
+
+# With one family left out, another must stay to be known.
+FEWEST_FAMILIES = 2
 
 # Each family costs a fit of those evidences that learn from known anomalies.
 _MOST_FAMILIES = 6
@@ -30,7 +33,7 @@ def left_out_trials(
     evidences: Mapping[str, Evidence],
     maps: list[EvidenceMap],
     rows: EvidenceRows,
-    families: Mapping[str, str] | None,
+    family: NDArray[np.str_],
     *,
     seed: int,
 ) -> list[LeftOut]:
@@ -43,18 +46,14 @@ def left_out_trials(
         evidences: The fitted evidences.
         maps: One map for each of their views, in order.
         rows: What they were fitted on.
-        families: The family of each class, or ``None`` to merge classes that look alike.
+        family: The family of each known anomaly, see :func:`known_families`.
         seed: Seeds the choice of rows and the fits.
 
     Returns:
         One trial a family; none where there are fewer than two families.
-
-    Raises:
-        InputError: If ``families`` names no family for a class.
     """
-    family = _families(rows, families)
     names = np.unique(family)
-    if len(names) < 2:
+    if len(names) < FEWEST_FAMILIES:
         return []
     rng = np.random.default_rng([seed, 20])
     normals = rows.normals[np.sort(rng.permutation(len(rows.normals))[:_NORMALS])]
@@ -91,7 +90,16 @@ def check_families(classes: NDArray[np.str_], families: Mapping[str, str] | None
         raise InputError(f"families names no family for {shorten(missing)}; give each known class one")
 
 
-def _families(rows: EvidenceRows, families: Mapping[str, str] | None) -> NDArray[np.str_]:
+def known_families(rows: EvidenceRows, families: Mapping[str, str] | None) -> NDArray[np.str_]:
+    """The family of each known anomaly, shape (m,).
+
+    Arguments:
+        rows: The rows.
+        families: The family of each class, or ``None`` to merge classes that look alike.
+
+    Raises:
+        InputError: If ``families`` names no family for a class.
+    """
     if not len(rows.known):
         return np.empty(0, dtype="<U1")
     if families is None:

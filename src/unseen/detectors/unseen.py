@@ -14,7 +14,7 @@ from unseen.calibrate import ConformalCalibrator, EvidenceMap, fuse
 from unseen.calibrate.weights import LeftOut, learn_weights
 from unseen.detectors.base import Detector, Prepared, TrainingContext
 from unseen.detectors.reasons import reasons
-from unseen.detectors.trials import check_families, left_out_trials
+from unseen.detectors.trials import FEWEST_FAMILIES, check_families, known_families, left_out_trials
 from unseen.detectors.verdicts import Verdicts
 from unseen.errors import ArtifactError, InputError
 from unseen.evidence import EVIDENCES, Evidence, EvidenceRows, Sculpted
@@ -36,13 +36,15 @@ _CALIBRATION = 20_000
 class UnseenDetector(Detector):
     """Fuses several evidences into one score and raises alarms at one calibrated false-alarm rate.
 
-    A sculpted latent flow, a mixture density, isolation, and boosted trees against synthetic anomalies each see what
-    the others miss; boosted trees on the known anomalies are near perfect on those. Each evidence becomes −log10 p on
+    A mixture density, isolation, randomised trees, and boosted trees against synthetic anomalies each see what the
+    others miss; boosted trees on the known anomalies are near perfect on those. Each evidence becomes −log10 p on
     validation normals. Their weighted sum is the score, with weights learned by leaving one known family out at a
-    time, so that those evidences count that catch what they were not shown. Where the trees know a row for a known
-    anomaly, that alone is enough. The score is calibrated once more, on normals that served no other purpose.
+    time, so that those evidences count that catch what they were not shown. Where the boosted trees know a row for a
+    known anomaly, that alone is enough. The score is calibrated once more, on normals that served no other purpose.
 
-    Without known anomalies the evidences that need none weigh alike.
+    Without two known families there is nothing to learn weights from: the evidences weigh alike, and the sculpted
+    latent flow is one of them. With them it adds nothing that the others lack (docs/experiments/evidences.md); its
+    latent space then serves ``explain`` and ``adapt`` alone.
 
     References:
         | Latent Sculpting for Zero-Shot Generalization, https://arxiv.org/abs/2512.22179, for the sculpted flow
@@ -50,7 +52,8 @@ class UnseenDetector(Detector):
 
     Arguments:
         normal: The label of normal rows; found among benign, normal, 0 and +1 if ``None``.
-        evidences: Which to use, by name, of ``unseen.evidence.EVIDENCES``; all by default.
+        evidences: Which to use, by name, of ``unseen.evidence.EVIDENCES``; by default all, but ``sculpted`` only where
+            there are fewer than two known families.
         families: The family of each known class, for leaving whole families out; classes that look alike are merged
             to at most six families if ``None``.
         false_alarm_rate: The share of normals that may raise an alarm in ``predict``; may be changed after ``fit``.
@@ -61,6 +64,8 @@ class UnseenDetector(Detector):
     Attributes:
         schema_: The columns the detector was fitted on.
         evidences_: The fitted evidences by name.
+        space_: The fitted ``sculpted`` evidence, in whose latent space like rows lie near each other; ``None`` if
+            ``evidences`` leaves it out.
         weights_: The weight of each view of each evidence, ``"evidence.view"`` by name.
         calibrator_: The conformal calibration; ``realised_rate_interval`` says what a rate means.
         training_report_: Rows by part, what each evidence caught of families left out, and messages.
@@ -121,9 +126,9 @@ class UnseenDetector(Detector):
             data.of("validation", anomalous=True),
             data.classes("validation"),
         )
-        kinds = self._kinds(has_known=len(rows.known) > 0)
         check_families(rows.classes, self.families)
-        self.evidences_: dict[str, Evidence] = {
+        family = known_families(rows, self.families)
+        fitted: dict[str, Evidence] = {
             name: kind.fit(
                 rows,
                 # The libraries beneath take 31 bits.
@@ -132,11 +137,14 @@ class UnseenDetector(Detector):
                 resume=context.resume,
                 progress=context.progress,
             )
-            for number, (name, kind) in enumerate(kinds.items())
+            for number, (name, kind) in enumerate(self._kinds(has_known=len(rows.known) > 0).items())
         }
+        self.space_ = _space(fitted)
+        silent = self.evidences is None and len(np.unique(family)) >= FEWEST_FAMILIES
+        self.evidences_ = {name: evidence for name, evidence in fitted.items() if not silent or name != Sculpted.name}
         raw = self._raw(rows.normals_validation)
         self.maps_ = [EvidenceMap.fit(column) for column in raw.T]
-        trials = left_out_trials(self.evidences_, self.maps_, rows, self.families, seed=context.seed)
+        trials = left_out_trials(self.evidences_, self.maps_, rows, family, seed=context.seed)
         weights = self._weigh(trials)
         self.weights_ = dict(zip(self.views_, weights.tolist(), strict=True))
         self.fused_map_ = EvidenceMap.fit(self._fused(self._mapped(raw)))
@@ -176,8 +184,8 @@ class UnseenDetector(Detector):
         return {trial.family: dict(zip(self.views_, trial.power().round(4).tolist(), strict=True)) for trial in trials}
 
     def _messages(self, rows: EvidenceRows, trials: list[LeftOut]) -> list[str]:
-        sculpted = self.evidences_.get("sculpted")
-        messages = sculpted.flow.messages if isinstance(sculpted, Sculpted) else []
+        speaking = _space(self.evidences_)
+        messages = [] if speaking is None else speaking.flow.messages
         if not len(rows.known):
             messages.append(
                 "there are no known anomalies: evidences weigh alike, and what known ones would teach is missing"
@@ -213,13 +221,12 @@ class UnseenDetector(Detector):
 
     def _places(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
         """Where prepared rows lie in the sculpted latent space; nowhere without that evidence."""
-        sculpted = self.evidences_.get("sculpted")
-        return sculpted.flow.places(X) if isinstance(sculpted, Sculpted) else np.empty((len(X), 0), dtype=np.float32)
+        return np.empty((len(X), 0), dtype=np.float32) if self.space_ is None else self.space_.flow.places(X)
 
     def _combine(self, mapped: NDArray[np.float64]) -> NDArray[np.float64]:
         """The fusion as −log10 p on validation normals, or the known-class evidence where that is stronger."""
         score = self.fused_map_(self._fused(mapped))
-        known = [number for number, view in enumerate(self.views_) if EVIDENCES[view.split(".")[0]].supervised]
+        known = [number for number, view in enumerate(self.views_) if EVIDENCES[view.split(".")[0]].alone]
         return np.maximum(score, (mapped[:, known] - KNOWN_OFFSET).max(axis=1)) if known else score
 
     # ---- reasons and verdicts ---------------------------------------------------------------------------------------
@@ -260,6 +267,19 @@ class UnseenDetector(Detector):
             rate,
         )
 
+    def places(self, X: Any) -> NDArray[np.float32]:
+        """Where rows lie in the sculpted latent space: like rows lie near each other.
+
+        Arguments:
+            X: A table with the fitted columns.
+
+        Returns:
+            Shape (rows, dimensions); no dimension without the evidence ``sculpted``.
+        """
+        check_is_fitted(self)
+        table, named = self._read(X, reset=False)
+        return self._places(self._prepare(select(table, self.schema_, named=named)))
+
     def adapt(self, X: Any, y: Any) -> Self:
         """Sharpen the decision by a few judged rows; no network is fitted again.
 
@@ -278,7 +298,7 @@ class UnseenDetector(Detector):
             InputError: If there are no rows, the label of normals is unknown, or the evidence ``sculpted`` is missing.
         """
         check_is_fitted(self)
-        if "sculpted" not in self.evidences_:
+        if self.space_ is None:
             raise InputError("adapt works in the latent space: fit with the evidence 'sculpted'")
         table, named = self._read(X, reset=False)
         if not table.num_rows:
@@ -310,6 +330,10 @@ class UnseenDetector(Detector):
         for name, evidence in self.evidences_.items():
             part, described[name] = evidence.state()
             arrays |= {f"{name}/{key}": array for key, array in part.items()}
+        space = None
+        if self.space_ is not None and Sculpted.name not in self.evidences_:
+            part, space = self.space_.state()
+            arrays |= {f"space/{key}": array for key, array in part.items()}
         maps = []
         for number, evidence_map in enumerate([*self.maps_, self.fused_map_]):
             part, summary = evidence_map.state()
@@ -320,6 +344,7 @@ class UnseenDetector(Detector):
         arrays["prototypes"], prototypes = self.prototypes_.state()
         meta = {
             "evidences": described,
+            "space": space,
             "maps": maps,
             "weights": self.weights_,
             "prototypes": prototypes,
@@ -341,6 +366,8 @@ class UnseenDetector(Detector):
             name: EVIDENCES[name].from_state(under(f"{name}/"), described)
             for name, described in meta["evidences"].items()
         }
+        space = meta.get("space")
+        self.space_ = _space(self.evidences_) if space is None else Sculpted.from_state(under("space/"), space)
         *self.maps_, self.fused_map_ = (
             EvidenceMap.from_state(under(f"map{number}/"), summary) for number, summary in enumerate(meta["maps"])
         )
@@ -368,6 +395,11 @@ class UnseenDetector(Detector):
         self.verdicts_ = None if judged is None else Verdicts.from_state(under("verdicts/"), judged)
         if self.verdicts_ is not None and self.verdicts_.normals.shape[1] != width:
             raise ArtifactError("the model's verdicts lie in another space; save the model again")
+
+
+def _space(evidences: Mapping[str, Evidence]) -> Sculpted | None:
+    found = evidences.get(Sculpted.name)
+    return found if isinstance(found, Sculpted) else None
 
 
 def _places_of(array: NDArray[Any], width: int) -> NDArray[np.float32]:

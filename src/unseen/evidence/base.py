@@ -49,12 +49,14 @@ class Evidence(Protocol):
         views: The names of its scores.
         supervised: Whether it has nothing to say without known anomalies.
         uses_known: Whether it is another one where known anomalies are others.
+        alone: Whether it is so sure of known anomalies that it may raise an alarm against all others.
     """
 
     name: ClassVar[str]
     views: ClassVar[tuple[str, ...]]
     supervised: ClassVar[bool]
     uses_known: ClassVar[bool]
+    alone: ClassVar[bool]
 
     @classmethod
     def fit(

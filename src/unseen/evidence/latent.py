@@ -32,6 +32,7 @@ class Sculpted:
     views: ClassVar[tuple[str, ...]] = ("triage", "density")
     supervised: ClassVar[bool] = False
     uses_known: ClassVar[bool] = True
+    alone: ClassVar[bool] = False
 
     def __init__(self, flow: SculptedFlow) -> None:
         self.flow = flow

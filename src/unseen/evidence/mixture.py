@@ -46,6 +46,7 @@ class MixtureDensity:
     views: ClassVar[tuple[str, ...]] = ("density",)
     supervised: ClassVar[bool] = False
     uses_known: ClassVar[bool] = False
+    alone: ClassVar[bool] = False
 
     def __init__(self, log_weights: NDArray[Any], factors: NDArray[Any], shifts: NDArray[Any]) -> None:
         self.log_weights, self.factors, self.shifts = (

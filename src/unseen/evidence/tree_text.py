@@ -1,13 +1,19 @@
-"""Checks trees in LightGBM's text format before the library reads them: its own reader trusts every number in it."""
+"""Trees in LightGBM's text format: written from arrays, and checked before the library reads them.
+
+The check is needed because the library's own reader trusts every number in it.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unseen.errors import ArtifactError
 
-__all__ = ["check_trees"]
+__all__ = ["check_trees", "write_trees"]
 
 _HEAD = {
     "version",
@@ -22,6 +28,8 @@ _HEAD = {
 }
 _FIXED = {"num_class": "1", "num_tree_per_iteration": "1", "objective": "binary sigmoid:1"}
 _CATEGORICAL = 1
+# Neither categories nor missing values: every number is compared.
+_NO_MISSING = 2
 
 
 def check_trees(text: str) -> int:
@@ -94,6 +102,72 @@ def _check_tree(fields: dict[str, str], columns: int) -> None:
         # Leaves are numbered -1, -2, …; an inner node comes after its parent, so that no walk turns back.
         at_leaf = (child < 0) & (child >= -leaves)
         _require(bool((at_leaf | ((child > np.arange(inner)) & (child < inner))).all()))
+
+
+def write_trees(trees: Sequence[tuple[NDArray[Any], ...]], columns: int) -> str:
+    """Write trees as a model whose raw score is the sum of the values of the leaves a row falls into.
+
+    Arguments:
+        trees: For each tree the column each node cuts (-1 at a leaf), the threshold up to which rows go left, the
+            nodes of these rows and of the others, which come after their parent, and each leaf's value; all of shape
+            (nodes,). Nodes that no walk reaches may follow the last one.
+        columns: The number of columns of the rows.
+
+    Returns:
+        Text that ``Booster(model_str=…)`` reads; every number survives to the last bit.
+    """
+    blocks = [_written(number, *tree) for number, tree in enumerate(trees)]
+    head = {
+        "version": "v4",
+        "num_class": "1",
+        "num_tree_per_iteration": "1",
+        "label_index": "0",
+        "max_feature_idx": str(columns - 1),
+        "objective": "regression",
+        "feature_names": " ".join(f"c{j}" for j in range(columns)),
+        "feature_infos": " ".join(["[-inf:inf]"] * columns),
+        "tree_sizes": " ".join(str(len(block)) for block in blocks),
+    }
+    start = "\n".join(["tree", *_lines(head), "", ""])
+    return start + "".join(blocks) + "end of trees\n\npandas_categorical:null\n"
+
+
+def _written(
+    number: int,
+    column: NDArray[Any],
+    threshold: NDArray[Any],
+    left: NDArray[Any],
+    right: NDArray[Any],
+    value: NDArray[Any],
+) -> str:
+    inner = column >= 0
+    size = 1 + int(max(left[inner].max(initial=0), right[inner].max(initial=0)))
+    inner, leaf = inner[:size], ~inner[:size]
+    cut = np.flatnonzero(inner)
+    # Inner nodes are numbered 0, 1, …, leaves -1, -2, …
+    place = np.where(inner, np.cumsum(inner) - 1, 0 - np.cumsum(leaf))
+    nothing = np.zeros(len(cut), dtype=np.int64)
+    tables = {
+        "split_feature": column[cut],
+        "split_gain": nothing,
+        "threshold": threshold[cut],
+        "decision_type": np.full(len(cut), _NO_MISSING),
+        "left_child": place[left[cut]],
+        "right_child": place[right[cut]],
+        "leaf_value": value[:size][leaf].astype(np.float64),
+        "internal_value": nothing,
+        "internal_weight": nothing,
+        "internal_count": nothing,
+    }
+    fields = {"num_leaves": str(np.count_nonzero(leaf)), "num_cat": "0"}
+    fields |= {name: " ".join(map(repr, table.tolist())) for name, table in tables.items() if len(table)}
+    fields |= {"is_linear": "0", "shrinkage": "1"}
+    # The library cuts the text by the length of these blocks.
+    return "\n".join([f"Tree={number}", *_lines(fields), "", "", ""])
+
+
+def _lines(fields: dict[str, str]) -> list[str]:
+    return [f"{name}={value}" for name, value in fields.items()]
 
 
 def _require(condition: bool) -> None:

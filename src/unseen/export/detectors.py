@@ -54,7 +54,7 @@ def _(detector: UnseenDetector, graph: Graph, x: str) -> str:
     weights = np.array(list(detector.weights_.values())) / len(detector.weights_)
     fused = express_fusion(graph, mapped, "fisher", weights)
     score = express_maps(graph, graph.unsqueeze(fused), [detector.fused_map_])
-    known = [number for number, view in enumerate(detector.views_) if EVIDENCES[view.split(".")[0]].supervised]
+    known = [number for number, view in enumerate(detector.views_) if EVIDENCES[view.split(".")[0]].alone]
     if known:
         # What the trees know may raise an alarm alone.
         offset = graph.constant(KNOWN_OFFSET, np.float64)

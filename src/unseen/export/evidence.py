@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from unseen.errors import InputError
-from unseen.evidence import BoostedKnown, Isolation, MixtureDensity, Sculpted, SculptedFlow
+from unseen.evidence import BoostedKnown, Isolation, MixtureDensity, RandomisedForest, Sculpted, SculptedFlow
+from unseen.evidence.array_forest import ArrayForest
 from unseen.export.graph import Graph
 from unseen.export.networks import express_encoder, express_flow
 from unseen.export.trees import Tree, boosted_trees, express_trees
@@ -64,12 +65,19 @@ def _(evidence: BoostedKnown, graph: Graph, x: str) -> list[str]:
 
 @express_evidence.register
 def _(evidence: Isolation, graph: Graph, x: str) -> list[str]:
-    parts = (evidence.column, evidence.threshold, evidence.left, evidence.right, evidence.depth)
-    trees = [_reached(Tree(*(np.asarray(part) for part in tree))) for tree in zip(*parts, strict=True)]
-    depth = express_trees(graph, x, trees)
     # 2 to the power of the mean depth, relative to that of a random tree.
-    scale = -math.log(2.0) / (len(trees) * evidence.usual_depth)
-    return [graph("Exp", graph("Mul", depth, graph.constant(scale, np.float64)))]
+    scale = -math.log(2.0) / (len(evidence.column) * evidence.usual_depth)
+    return [graph("Exp", graph("Mul", _total(evidence, graph, x), graph.constant(scale, np.float64)))]
+
+
+@express_evidence.register
+def _(evidence: RandomisedForest, graph: Graph, x: str) -> list[str]:
+    return [graph("Div", _total(evidence, graph, x), graph.constant(len(evidence.column), np.float64))]
+
+
+def _total(forest: ArrayForest, graph: Graph, x: str) -> str:
+    parts = (forest.column, forest.threshold, forest.left, forest.right, forest.value)
+    return express_trees(graph, x, [_reached(Tree(*map(np.asarray, tree))) for tree in zip(*parts, strict=True)])
 
 
 def _reached(tree: Tree) -> Tree:
