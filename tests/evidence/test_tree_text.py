@@ -20,7 +20,7 @@ from unseen.evidence.tree_text import check_trees
 def text() -> str:
     made = fit("known", some_rows())
     assert isinstance(made, BoostedKnown)
-    return made.text
+    return made.texts[0]
 
 
 def first(pattern: str, new: str) -> Callable[[str], str]:

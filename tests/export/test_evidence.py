@@ -65,10 +65,10 @@ def test_every_evidence_is_exported(name: str) -> None:
 
 def test_boosted_trees_are_read_from_their_text() -> None:
     evidence: Any = fitted("known")
-    trees = boosted_trees(evidence.text)
+    trees = boosted_trees(evidence.texts[0])
     assert len(trees) == 100
     assert all((tree.column < COLUMNS).all() for tree in trees)
     with pytest.raises(ArtifactError, match="boosted trees are damaged"):
-        boosted_trees(evidence.text.replace("leaf_value", "leaf_colour"))
+        boosted_trees(evidence.texts[0].replace("leaf_value", "leaf_colour"))
     with pytest.raises(ArtifactError, match="cannot be expressed"):
-        boosted_trees(evidence.text.replace("decision_type=2", "decision_type=1"))
+        boosted_trees(evidence.texts[0].replace("decision_type=2", "decision_type=1"))

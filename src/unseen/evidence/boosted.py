@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from unseen.errors import ArtifactError, InputError, require
 from unseen.evidence.balance import synthetic_negatives
-from unseen.evidence.base import Arrays, EvidenceRows, Matrix, score_in_blocks
+from unseen.evidence.base import Arrays, EvidenceRows, Matrix, score_row_by_row
 from unseen.evidence.tree_text import check_trees
 
 __all__ = ["BoostedAll", "BoostedKnown", "BoostedNegatives"]
 
 _ROUNDS = 100
+# Small tables leave more to chance: several boosters, each with a seed of its own, are averaged.
+_MOST_BOOSTERS = 8
 _PARAMETERS: dict[str, Any] = {
     "objective": "binary",
     "learning_rate": 0.1,
@@ -39,7 +41,7 @@ class BoostedKnown:
         | https://papers.nips.cc/paper/6907
 
     Arguments:
-        text: The trees in LightGBM's text format.
+        texts: Boosters in LightGBM's text format; on small tables several, whose log-odds are averaged.
     """
 
     name: ClassVar[str] = "known"
@@ -48,10 +50,12 @@ class BoostedKnown:
     uses_known: ClassVar[bool] = True
     alone: ClassVar[bool] = True
     share_of_columns: ClassVar[float] = 0.3
+    # A table of half as many rows is worth two boosters, and so on.
+    rows_for_one: ClassVar[int] = 10_000
 
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self._booster = _booster(text)
+    def __init__(self, *texts: str) -> None:
+        self.texts = texts
+        self._boosters = [_booster(text) for text in texts]
 
     @classmethod
     def fit(
@@ -68,18 +72,23 @@ class BoostedKnown:
         Raises:
             InputError: If there is nothing to tell normals from.
         """
+        size = len(rows.normals) + len(rows.known) * cls.supervised
+        count = int(np.clip(round(cls.rows_for_one / max(1, size)), 1, _MOST_BOOSTERS))
+        return cls(*(cls._grow(rows, (seed + 1_000_003 * number) % 2**31) for number in range(count)))
+
+    @classmethod
+    def _grow(cls, rows: EvidenceRows, seed: int) -> str:
         anomalies = cls._anomalies(rows, seed)
         if not len(anomalies):
             raise InputError(f"the evidence {cls.name!r} learns from known anomalies, and there are none")
         X = np.concatenate([rows.normals, anomalies])
         y = np.repeat([0.0, 1.0], [len(rows.normals), len(anomalies)])
-        lightgbm = require("lightgbm", "train")
-        booster = lightgbm.train(
+        booster = require("lightgbm", "train").train(
             {**_PARAMETERS, "feature_fraction": cls.share_of_columns, "seed": seed},
-            lightgbm.Dataset(X, y),
+            require("lightgbm", "train").Dataset(X, y),
             num_boost_round=_ROUNDS,
         )
-        return cls(booster.model_to_string())
+        return str(booster.model_to_string())
 
     @classmethod
     def _anomalies(cls, rows: EvidenceRows, seed: int) -> Matrix:
@@ -87,13 +96,20 @@ class BoostedKnown:
 
     def score(self, X: Matrix) -> NDArray[np.float64]:
         """Log-odds of an anomaly, shape (n, 1)."""
-        if X.shape[1] != self._booster.num_feature():
-            raise ArtifactError(f"the boosted trees know {self._booster.num_feature()} columns, not {X.shape[1]}")
-        return score_in_blocks(lambda block: self._booster.predict(block, raw_score=True), X)
+        columns = self._boosters[0].num_feature()
+        if X.shape[1] != columns:
+            raise ArtifactError(f"the boosted trees know {columns} columns, not {X.shape[1]}")
+        return score_row_by_row(self._log_odds, X)
+
+    def _log_odds(self, X: Matrix) -> NDArray[Any]:
+        return np.asarray(sum(booster.predict(X, raw_score=True) for booster in self._boosters) / len(self._boosters))
 
     def state(self) -> tuple[Arrays, dict[str, Any]]:
         """The trees as UTF-8 bytes."""
-        return {"text": np.frombuffer(self.text.encode(), dtype=np.uint8)}, {}
+        texts = zip(_names(len(self.texts)), self.texts, strict=True)
+        return {name: np.frombuffer(text.encode(), dtype=np.uint8) for name, text in texts}, {
+            "boosters": len(self.texts)
+        }
 
     @classmethod
     def from_state(cls, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> Self:
@@ -103,11 +119,12 @@ class BoostedKnown:
             ArtifactError: If the text is missing or no model of LightGBM's.
         """
         try:
-            text = np.asarray(arrays["text"]).tobytes().decode()
-        except (KeyError, UnicodeDecodeError) as error:
+            texts = [np.asarray(arrays[name]).tobytes().decode() for name in _names(int(meta.get("boosters", 1)))]
+        except (KeyError, TypeError, ValueError) as error:
             raise ArtifactError("the model's boosted trees are missing; save the model again") from error
-        check_trees(text)
-        return cls(text)
+        if len({check_trees(text) for text in texts}) != 1:
+            raise ArtifactError("the model's boosted trees know different columns; save the model again")
+        return cls(*texts)
 
 
 class BoostedAll(BoostedKnown):
@@ -116,6 +133,8 @@ class BoostedAll(BoostedKnown):
     name: ClassVar[str] = "known_all"
     views: ClassVar[tuple[str, ...]] = ("known_all",)
     share_of_columns: ClassVar[float] = 1.0
+    # Nothing is left to chance where every tree is shown all columns.
+    rows_for_one: ClassVar[int] = 1
 
 
 class BoostedNegatives(BoostedKnown):
@@ -134,10 +153,18 @@ class BoostedNegatives(BoostedKnown):
     supervised: ClassVar[bool] = False
     uses_known: ClassVar[bool] = False
     alone: ClassVar[bool] = False
+    # Which rows are made up is chance too.
+    rows_for_one: ClassVar[int] = 30_000
 
     @classmethod
     def _anomalies(cls, rows: EvidenceRows, seed: int) -> Matrix:
         return synthetic_negatives(rows.normals, len(rows.normals), np.random.default_rng(seed))
+
+
+def _names(count: int) -> list[str]:
+    if not 1 <= count <= _MOST_BOOSTERS:
+        raise ValueError(f"{count} boosters")
+    return ["text", *(f"text{number}" for number in range(1, count))]
 
 
 def _booster(text: str) -> Any:

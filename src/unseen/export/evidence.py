@@ -23,7 +23,7 @@ from unseen.export.trees import Tree, boosted_trees, express_trees
 from unseen.nn.scorer import SculptedScorer, Whitening
 from unseen.nn.state import to_arrays
 
-__all__ = ["NotExpressible", "express_evidence", "express_scorer"]
+__all__ = ["NotExpressible", "express_evidence", "express_places", "express_scorer"]
 
 
 class NotExpressible(InputError):
@@ -60,7 +60,8 @@ def _(evidence: Sculpted, graph: Graph, x: str) -> list[str]:
 
 @express_evidence.register
 def _(evidence: BoostedKnown, graph: Graph, x: str) -> list[str]:
-    return [express_trees(graph, x, boosted_trees(evidence.text))]
+    total = express_trees(graph, x, [tree for text in evidence.texts for tree in boosted_trees(text)])
+    return [graph("Div", total, graph.constant(len(evidence.texts), np.float64))]
 
 
 @express_evidence.register
@@ -113,10 +114,20 @@ def express_scorer(scorer: SculptedScorer, graph: Graph, x: str) -> list[str]:
         for centroid in centroids
     ]
     triage = graph("Sub", *distances) if scorer.triage == "difference" else distances[0]
+    return [triage, express_flow(graph, _seen(scorer, graph, x, z), scorer.flow)]
+
+
+def express_places(scorer: SculptedScorer, graph: Graph, x: str) -> str:
+    """Where prepared rows lie as the flow sees them, float32, shape (rows, dimensions)."""
+    return _seen(scorer, graph, x, express_encoder(graph, x, scorer.encoder))
+
+
+def _seen(scorer: SculptedScorer, graph: Graph, x: str, z: str) -> str:
+    """What the flow sees of prepared rows and their latents."""
     seen = [z if scorer.latent_projection is None else _whitened(graph, z, scorer.latent_projection)]
     if scorer.row_projection is not None:
         seen.append(_whitened(graph, x, scorer.row_projection))
-    return [triage, express_flow(graph, graph.concat(seen), scorer.flow)]
+    return graph.concat(seen)
 
 
 def _whitened(graph: Graph, x: str, whitening: Whitening) -> str:
