@@ -1,4 +1,4 @@
-"""The command line: ``python -m lab record | extract | check | smoke``."""
+"""The command line: ``python -m lab record | extract | check | card | smoke``."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ __all__ = ["main"]
 
 # The code by which test harnesses know that something could not be tried.
 NOT_PERMITTED = 77
+_ROOT = Path(__file__).parents[1]
+_DATA = _ROOT / "src" / "unseen" / "data"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -29,6 +31,10 @@ def main(argv: list[str] | None = None) -> int:
     checking.add_argument("--run", type=Path, required=True)
     checking.add_argument("--flows", type=Path, required=True)
     checking.add_argument("--other", type=Path, help="the flows of another recording: adds the known-families figure")
+    card = commands.add_parser("card", help="write the figures of the two embedded recordings into docs/lab.md")
+    card.add_argument("--first", type=Path, default=_DATA / "lab.parquet")
+    card.add_argument("--second", type=Path, default=_DATA / "lab_b.parquet")
+    card.add_argument("--page", type=Path, default=_ROOT / "docs" / "lab.md")
     smoke = commands.add_parser("smoke", help="a miniature of twenty seconds; exit code 77: not permitted here")
     smoke.add_argument("--out", type=Path, help="keep the miniature's capture in this new directory")
     args = parser.parse_args(argv)
@@ -59,6 +65,12 @@ def _run(args: argparse.Namespace) -> int:
         report = check(args.run, args.flows, args.other)
         sys.stdout.write(report.text() + "\n")
         return 0 if report.sound else 1
+    elif args.command == "card":
+        from lab.card import figures, render, replace_card
+
+        table = render(figures(args.first, args.second), figures(args.second, args.first))
+        replace_card(args.page, table)
+        sys.stdout.write(table)
     else:
         from lab.isolation import inside
         from lab.smoke import smoke, smoke_inside

@@ -18,7 +18,7 @@ from unseen.prepare import Preparer, PrepareSettings
 from unseen.schema import Column, Schema
 from unseen.splits import deduplicate, row_hashes, split_blocks
 
-__all__ = ["Difficulty", "known_families", "leave_one_out", "twins"]
+__all__ = ["Difficulty", "Scores", "ceilings", "known_families", "leave_one_out", "twins"]
 
 _BLOCKS = 60
 _COMPONENTS = 16
@@ -49,6 +49,30 @@ def twins(flows: pa.Table) -> dict[str, float]:
     hashes = row_hashes(features, features.column_names)
     doubled = np.isin(hashes, hashes[labels == BENIGN])
     return {name: float(np.mean(doubled[labels == name])) for name in _families(labels)}
+
+
+def ceilings(flows: pa.Table, rate: float = 0.001) -> dict[str, float]:
+    """For each family, the share of its rows that a function of the features can catch at best, rows as they are.
+
+    Equal rows get equal scores from whatever function. The best one takes distinct rows in the order of the family's
+    share of their copies, until the benign copies are as many as the rate allows; of the last kind it takes a part.
+
+    Arguments:
+        flows: One recording.
+        rate: The false-alarm rate.
+    """
+    features, labels = _parts(flows)
+    _, kinds = np.unique(row_hashes(features, features.column_names), return_inverse=True)
+    benign = np.bincount(kinds[labels == BENIGN], minlength=kinds.max() + 1)
+    found = {}
+    for name in _families(labels):
+        family = np.bincount(kinds[labels == name], minlength=len(benign))
+        order = np.argsort(-family / np.maximum(family + benign, 1), kind="stable")
+        false, caught = (np.concatenate([[0], np.cumsum(rows[order])]) / rows.sum() for rows in (benign, family))
+        # Where several kinds need no benign row, the last of them counts.
+        last = np.flatnonzero(np.diff(false, append=2.0) > 0)
+        found[name] = float(np.interp(rate, false[last], caught[last]))
+    return found
 
 
 def leave_one_out(flows: pa.Table, seed: int = 0) -> Scores:

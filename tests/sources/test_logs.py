@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,7 +20,11 @@ from unseen.sources.lines import LONGEST_LINE, BadLine
 from unseen.sources.metadata import EVE_METADATA, ZEEK_METADATA
 from unseen.sources.zeek import ZEEK_SCHEMA, ZeekParser
 
-FORMS = {"conn.log": zeek_tsv(range(300)), "eve.json": eve(range(300))}
+FORMS = {
+    "conn.log": zeek_tsv(range(300)),
+    "zeek.json": b"".join(map(zeek_json, range(300))),
+    "eve.json": eve(range(300)),
+}
 
 
 def table(path: Path) -> pa.Table:
@@ -132,13 +137,30 @@ def test_no_mutation_breaks_a_reader(tmp_path_factory: pytest.TempPathFactory, d
     places = st.lists(st.tuples(st.integers(0, len(content) - 1), st.integers(0, 255)), max_size=100)
     for place, byte in data.draw(places):
         content[place] = byte
+    read(wrote(tmp_path_factory.mktemp("mutated"), name, bytes(content)), bytes(content))
+
+
+def read(path: Path, content: bytes) -> None:
+    """Rows and rejects, no more than there are lines; or an error in words."""
     try:
-        source = open_source(wrote(tmp_path_factory.mktemp("mutated"), name, bytes(content)))
+        source = open_source(path)
         rows = sum(batch.num_rows for batch in source.batches())
     except InputError:
         return
-    assert 0 < rows <= content.count(b"\n") + 1
+    assert 0 < rows + source.rejected <= content.count(b"\n") + 1
     assert bool(source.rejected) == bool(source.notes)
+
+
+@pytest.mark.parametrize("name", sorted(FORMS))
+@pytest.mark.parametrize("files", [4, pytest.param(40, marks=pytest.mark.slow)])
+def test_mutated_bytes(tmp_path: Path, name: str, files: int) -> None:
+    """Whole logs with 250 wrong bytes each; the slow run has 10,000 for each form."""
+    rng = random.Random(files)
+    for _ in range(files):
+        content = bytearray(FORMS[name])
+        for _ in range(250):
+            content[rng.randrange(len(content))] = rng.randrange(256)
+        read(wrote(tmp_path, name, bytes(content)), bytes(content))
 
 
 @given(st.lists(st.binary(max_size=200), max_size=20))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from tests.logs import eve_flow, zeek_json
 from unseen.errors import InputError
 from unseen.sources.eve import EVE_SCHEMA, EveParser
 from unseen.sources.zeek import ZEEK_SCHEMA, ZeekParser
-from unseen.streams.alarm import Alarm, alarm_id, endpoints
+from unseen.streams.alarm import Alarm, alarm_id, endpoints, shortened
 from unseen.streams.ecs import ALARM_SCHEMA, as_ecs
 from unseen.streams.fold import Folder
 from unseen.streams.sinks import open_sink
@@ -69,13 +70,67 @@ def test_endpoints_of_logs(line: bytes, parser: Any, names: list[str]) -> None:
 
 def test_every_ecs_field_stands_in_the_page_and_nothing_else() -> None:
     row = dict(zip(ZEEK_SCHEMA.names, ZeekParser().parse(zeek_json(1)) or (), strict=True))
-    one = Alarm("id", "0", 2.0, 0.1, 0.5, 1.0, endpoints(row), {"uid": "C1"})
-    fields = flat(as_ecs(one, "m.unseen"))
+    reasons = {"spoke": ["trees.known"], "evidence": {"trees.known": 0.1}, "nearest_known": "new kind", "group": "id"}
+    one = Alarm("id", "0", 2.0, 0.1, 0.5, 1.0, endpoints(row), {"uid": "C1"}, reasons=reasons)
+    fields = flat(as_ecs(one, "m.unseen")) - {"unseen.evidence.trees.known"} | {"unseen.evidence", "source.address"}
     page = PAGE.read_text()
     assert not {name for name in fields if f"`{name}`" not in page}
     assert {name for name in ALARM_SCHEMA.names if f"`{name}`" not in page} == set()
     assert {"@timestamp", "event.id", "source.ip", "destination.port", "unseen.p_value"} <= fields
     json.dumps(as_ecs(alarm(0, None), "m"), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"src_ip": "a", "dst_ip": "b", "dest_port": "https", "protocol": math.nan, "src2dst_bytes": math.inf},
+        {"ts": 1e307, "duration": math.inf, "proto": 6},
+        {"ts": -math.inf, "orig_bytes": "x"},
+        {"Timestamp": "99/99/9999", "Flow Duration": "?", "Protocol": "tcp"},
+        {"flow.start": "0001-01-01T00:00:00", "flow.end": "9999-12-31T23:59:59", "flow.pkts_toserver": 1e300},
+        {"bidirectional_first_seen_ms": None, "bidirectional_last_seen_ms": 2**80, "src_port": "1" * 5000},
+    ],
+)
+def test_no_row_stops_an_alarm(row: dict[str, Any], tmp_path: Path) -> None:
+    one = Alarm("id", "0", 2.0, 0.1, 0.5, 1.0, endpoints(row), {})
+    for suffix in (".jsonl", ".csv", ".parquet"):
+        with open_sink(tmp_path / f"a{suffix}", "m") as sink:
+            sink.write(one)
+    assert pq.read_table(tmp_path / "a.parquet").column("alarm_id").to_pylist() == ["id"]
+    assert "NaN" not in (tmp_path / "a.jsonl").read_text()
+
+
+def test_endpoints_of_cicflowmeter() -> None:
+    row = {"Src IP": "10.0.0.1", "Src Port": "4000", "Dst IP": "10.0.0.2", "Dst Port": 443.0, "Protocol": 6.0}
+    row |= {"Tot Fwd Pkts": 3.0, "TotLen Fwd Pkts": 90.0, "Flow Duration": 2_500_000.0}
+    found = endpoints({**row, "Timestamp": "22/11/2026 03:00:01 AM"})
+    assert (found["source_port"], found["destination_port"], found["transport"]) == (4000, 443, "tcp")
+    assert (found["source_packets"], found["source_bytes"], found["end_ms"] - found["start_ms"]) == (3, 90, 2500)
+    same = [endpoints({**row, "Timestamp": text})["start_ms"] for text in ("22/11/2026 03:00", "2026-11-22 03:00:00")]
+    assert same == [found["start_ms"] - 1000] * 2
+
+
+def test_what_a_log_wrote_stays_within_its_line_and_its_length(tmp_path: Path) -> None:
+    """An address with a line end, a terminal's control, a formula; and one of a million characters."""
+    evil = '10.0.0.1\n{"event":1}\r\x1b[31m\u2028,"x'
+    rows = [{"src_ip": evil, "dst_ip": '=cmd("calc")'}, {"src_ip": "x" * 10**6, "dst_ip": "@y"}]
+    for number, row in enumerate(rows):
+        one = Alarm(str(number), "0", 2.0, 0.1, 0.5, 1.0, endpoints(row), {"uid": shortened("u" * 10**6)})
+        for suffix in (".jsonl", ".csv"):
+            with open_sink(tmp_path / f"a{suffix}", "m") as sink:
+                sink.write(one)
+    lines = (tmp_path / "a.jsonl").read_bytes().splitlines()
+    assert len(lines) == 2
+    assert json.loads(lines[0])["source"] == {"address": evil}
+    assert max(map(len, lines)) < 4000
+    content = (tmp_path / "a.csv").read_text()
+    assert len(content.splitlines()) == 3
+    assert len(content) < 4000
+    with (tmp_path / "a.csv").open(newline="") as file:
+        found = list(csv.DictReader(file))
+    assert found[0]["source_ip"].startswith(r"10.0.0.1\n{")
+    assert [line["destination_ip"] for line in found] == ['\'=cmd("calc")', "'@y"]
+    assert "\x1b" not in content
 
 
 def test_a_burst_goes_out_at_once_and_again_with_its_count() -> None:

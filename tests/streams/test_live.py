@@ -97,3 +97,20 @@ def test_no_flow_of_a_live_interface_is_lost(pair: tuple[str, str], model: Path,
     report = json.loads(printed)
     assert (report["packets_dropped"], report["flows_dropped"], report["stopped"]) == (0, 0, True)
     assert report["rows"] > len(PORTS)
+
+
+SILENT = """
+import threading
+from unseen.packets import Meter, MeterSettings
+with Meter(["lo"], MeterSettings(idle_timeout=1), live=True) as meter:
+    threading.Timer(5.0, meter.stop).start()
+    print(sum(batch.num_rows for batch in meter), meter.status.packets)
+"""
+
+
+def test_a_silent_interface_is_not_taken_for_a_hang(pair: tuple[str, str]) -> None:
+    """The engine waits for the next packet; the meter lives on all the same, and a stop does not wait for one."""
+    ip("-n", pair[0], "link", "set", "lo", "up")
+    run = ["ip", "netns", "exec", pair[0], sys.executable, "-c", SILENT]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=300, check=False)
+    assert (done.returncode, done.stdout.split()) == (0, ["0", "0"]), done.stderr

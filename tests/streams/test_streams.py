@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.logs import eve, eve_flow, zeek_header, zeek_line, zeek_tsv
+from tests.logs import eve, eve_flow, zeek_header, zeek_json, zeek_line, zeek_tsv
 
 from unseen.errors import InputError
 from unseen.schema import Column, Schema
@@ -173,6 +173,26 @@ def test_a_fifo_is_read_to_its_end(tmp_path: Path, spooled: bool) -> None:
     assert bool(list(tmp_path.glob("state.spool-*"))) == spooled
 
 
+def test_a_state_with_signs_in_its_name_keeps_its_spool(tmp_path: Path) -> None:
+    path, state = fifo(tmp_path), tmp_path / "state [1]*"
+    with Following(pipe(path, spool=state)) as found:
+        path.write_bytes(zeek_tsv(range(20)))
+        found.wait(lambda: len(uids(found.chunks)) == 20)
+    with Following(pipe(path, spool=state, once=False)) as again:
+        again.wait(lambda: uids(again.chunks) == list(range(20)))
+
+
+def test_header_lines_do_not_pile_up() -> None:
+    """A log may hold any number of lines that begin like a header's; the state must not grow with them."""
+    rows = Assembler(MODEL, RejectLog(), "log")
+    rows.feed(zeek_header() + b"#fields\tx\n#anything\n" * 5000 + zeek_header() + zeek_line(1))
+    assert len(rows.parser.header) == 5
+    again = Assembler(MODEL, RejectLog(), "log")
+    again.begin(rows.offset, [bytes(line) for line in rows.parser.header])
+    again.feed(zeek_line(2))
+    assert again.take() is not None
+
+
 def test_a_fifo_waits_for_the_next_writer(tmp_path: Path) -> None:
     path = fifo(tmp_path)
     with Following(pipe(path, once=False)) as found:
@@ -215,7 +235,19 @@ def test_kinds_of_logs_are_told_by_their_lines(tmp_path: Path) -> None:
     assert chunks[0].rows.schema.names[0] == "timestamp"
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe\x00\n", zeek_header("dns"), b"a,a\n1,2\n"])
+def test_cicflowmeter_as_it_is_written(tmp_path: Path) -> None:
+    """A repeated name and a dash in Windows-1252, as in the official files; a header that comes again is no row."""
+    path = tmp_path / "flows.csv"
+    header, line = b" Source IP, bytes, bytes, Label\r\n", b"10.0.0.1,1.5,2,Web Attack \x96 XSS\r\n"
+    path.write_bytes(header + line + header + line)
+    kept = RejectLog()
+    [chunk] = log(path, follow=False, kept=kept).chunks(threading.Event())
+    row = {"Source IP": "10.0.0.1", "bytes": 1.5, "bytes.1": "2", "Label": "Web Attack – XSS"}
+    assert chunk.rows.to_pylist() == [row, row]
+    assert (kept.count, "bytes is 'bytes', no number" in kept.first) == (1, True)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00\n", zeek_header("dns"), b",\n1,2\n", b"1,1\n"])
 def test_logs_that_cannot_be_watched(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "odd.log"
     path.write_bytes(content)
@@ -227,7 +259,17 @@ def test_logs_that_cannot_be_watched(tmp_path: Path, content: bytes) -> None:
 @given(st.data())
 def test_no_bytes_break_a_stream(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     content = bytearray(
-        data.draw(st.sampled_from([zeek_tsv(range(30)), eve(range(20)), b"bytes,kind\n" + b"1,a\n" * 50]))
+        data.draw(
+            st.sampled_from(
+                [
+                    zeek_tsv(range(30)),
+                    b"".join(map(zeek_json, range(20))),
+                    eve(range(20)),
+                    b"bytes,kind\n" + b"1,a\n" * 50,
+                    b"Src IP,Flow Duration,bytes,bytes,Label\n" + b"10.0.0.1,5,1.5,2,Web Attack \x96 XSS\n" * 30,
+                ]
+            )
+        )
     )
     for place, byte in data.draw(
         st.lists(st.tuples(st.integers(0, len(content) - 1), st.integers(0, 255)), max_size=60)

@@ -324,6 +324,25 @@ def test_a_replay_in_real_time_can_be_stopped(model: Path, data_dir: Path, tmp_p
     assert report.rows <= 1
 
 
+def test_alarms_of_standard_input_go_to_standard_output(zeek_model: Path) -> None:
+    done = subprocess.run(
+        command("watch", zeek_model, "-", *EVERY), input=zeek_tsv(range(300)), capture_output=True, check=True
+    )
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert 100 < len(found) < 200
+    assert found[0]["source"]["ip"].startswith("10.0.0.")
+
+
+def test_no_input_is_written_over(zeek_model: Path, conn: Path, tmp_path: Path) -> None:
+    before = (conn.read_bytes(), zeek_model.read_bytes())
+    alarms_to = ("--out", tmp_path / "a.jsonl", "--once")
+    for words in (("--rejects", conn), ("--rejects", zeek_model), ("--state", conn), ("--state", zeek_model)):
+        refused(run("watch", zeek_model, conn, *alarms_to, *words))
+    for place in (conn, zeek_model):
+        refused(run("watch", zeek_model, conn, "--once", "--out", place), str(place))
+    assert (conn.read_bytes(), zeek_model.read_bytes()) == before
+
+
 @pytest.mark.parametrize("source", ["none.log", "folder", "table.parquet", "", "cut.pcap", "junk.log"])
 def test_sources_that_cannot_be_watched(model: Path, tmp_path: Path, source: str) -> None:
     (tmp_path / "folder").mkdir()
@@ -331,6 +350,84 @@ def test_sources_that_cannot_be_watched(model: Path, tmp_path: Path, source: str
     (tmp_path / "cut.pcap").write_bytes(bytes.fromhex("d4c3b2a1"))
     (tmp_path / "junk.log").write_bytes(b"no lines of text\x00\x01")
     refused(run("watch", model, tmp_path / source if source else "", "--out", tmp_path / "a.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("content", "state", "words"),
+    [
+        (pcap([(1.7e9, udp(5, 6))]), "state", "--state cannot help"),
+        (b"\x1f\x8b\x08\x00", None, "gunzip"),
+        (b"\x00\x01", "state", "neither lines"),
+    ],
+)
+def test_a_pipe_of_no_lines_is_refused_and_says_what_to_do(
+    zeek_detector: Detector, tmp_path: Path, content: bytes, state: str | None, words: str
+) -> None:
+    """Such bytes hold no line end for long: the refusal does not wait for one, and keeps nothing of them."""
+    fifo = tmp_path / "pipe"
+    os.mkfifo(fifo)
+    writer = os.open(fifo, os.O_RDWR)
+    try:
+        os.write(writer, content)
+        with pytest.raises(InputError, match=words):
+            watched(zeek_detector, fifo, tmp_path / "a.jsonl", once=False, state=tmp_path / state if state else None)
+    finally:
+        os.close(writer)
+    assert not list(tmp_path.glob("state*"))
+
+
+def test_packets_through_a_pipe_are_those_of_the_file(model: Path, data_dir: Path, tmp_path: Path) -> None:
+    pytest.importorskip("nfstream", reason="nfstream (extra pcap) is not installed")
+    detector, path, fifo = unseen.load(model), data_dir / "pcap" / "synscan.pcap", tmp_path / "pipe"
+    whole = watched(detector, path, tmp_path / "a.jsonl")
+    os.mkfifo(fifo)
+    sender = threading.Thread(target=lambda: fifo.write_bytes(path.read_bytes()[:-1]))
+    sender.start()
+    piped = watched(detector, fifo, tmp_path / "b.jsonl", once=False)
+    sender.join()
+    assert whole.rows - 1 <= piped.rows <= whole.rows
+    assert any("end in mid-record" in note for note in piped.notes)
+    found = [{entry["source"]["port"] for entry in alarms(tmp_path / name).values()} for name in ("a.jsonl", "b.jsonl")]
+    assert len(found[0] ^ found[1]) <= 1
+
+
+def test_a_quiet_pipe_of_packets_gives_its_flows_and_stops(model: Path, tmp_path: Path) -> None:
+    """The writer stays: idle flows end by the clock, and a stop hands over the open ones."""
+    pytest.importorskip("nfstream", reason="nfstream (extra pcap) is not installed")
+    fifo, stop, rows = tmp_path / "pipe", threading.Event(), []
+    os.mkfifo(fifo)
+    writer = os.open(fifo, os.O_RDWR)
+    os.write(writer, pcap([(1.7e9, udp(5, 6))]))
+    settings = WatchSettings(0.5, meter=MeterSettings(idle_timeout=1))
+    done: list[WatchReport] = []
+
+    def run_it() -> None:
+        detector = unseen.load(model)
+        done.append(
+            watch(
+                detector,
+                str(fifo),
+                out=tmp_path / "a.jsonl",
+                model="m",
+                settings=settings,
+                stop=stop,
+                progress=rows.append,
+            )
+        )
+
+    thread = threading.Thread(target=run_it)
+    thread.start()
+    try:
+        waited(lambda: rows == [1])
+        os.write(writer, pcap([(1.7e9 + 60, udp(7, 8)), (1.7e9 + 60, udp(9, 8))])[24:])
+        time.sleep(0.3)
+        stop.set()
+        thread.join(PATIENCE)
+    finally:
+        stop.set()
+        os.close(writer)
+    assert not thread.is_alive()
+    assert done[0].rows == 3
 
 
 def test_json_and_alarms_do_not_share_standard_output(model: Path, tmp_path: Path) -> None:

@@ -42,7 +42,9 @@ def watch(
 
     if json and out == "-":
         raise InputError("standard output carries the alarms; with --json send them to a file: --out alarms.jsonl")
-    refuse_overwrite(out, [model])
+    for place in (out, rejects):
+        if place is not None and place != "-":
+            refuse_overwrite(place, [model])
     detector = load(model)
     meter = MeterSettings(idle_timeout, active_timeout, real_time=real_time)
     settings = WatchSettings(false_alarm_rate, state, fold, once, rejects, meter)

@@ -94,6 +94,7 @@ class Meter:
         sources: Capture files in order, or the name of one interface.
         settings: Timeouts and sampling.
         live: Whether ``sources`` names an interface.
+        pipe: The reading end of a pipe that brings the one source's records; it is closed here.
         patience: Seconds of silence after which the meter counts as hanging.
 
     Attributes:
@@ -111,6 +112,7 @@ class Meter:
         settings: MeterSettings | None = None,
         *,
         live: bool = False,
+        pipe: int | None = None,
         patience: float = _PATIENCE,
     ) -> None:
         if find_spec("nfstream") is None:
@@ -118,10 +120,13 @@ class Meter:
         if live and len(sources) != 1:
             raise InputError("name one interface to watch")
         self._names = [str(source) for source in sources]
+        self._pipe = pipe
+        places = [f"/dev/fd/{pipe}"] if pipe is not None else [str(Path(name).absolute()) for name in self._names]
         self._order = {
             **asdict(settings or MeterSettings()),
             "live": live,
-            "sources": self._names if live else [str(Path(name).absolute()) for name in self._names],
+            "piped": pipe is not None,
+            "sources": self._names if live else places,
             "names": self._names,
         }
         self._patience = patience
@@ -143,7 +148,10 @@ class Meter:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             start_new_session=True,
+            pass_fds=() if self._pipe is None else (self._pipe,),
         )
+        if self._pipe is not None:
+            os.close(self._pipe)
         self._tell(json.dumps(self._order))
         return self
 

@@ -35,8 +35,10 @@ _WAITING_BATCHES = 32
 _WAITING_FLOWS = 65_536
 _SNAP = 1536
 _SCAN_MS = 10
-# A file that gives this many errors in a row has ended; an interface that gives them without a pause is gone.
+# A file that gives this many errors in a row has ended.
 _ERRORS = 16
+# How often to look whether an interface is still there, seconds.
+_LOOK_EVERY = 1.0
 _FILE, _INTERFACE = 0, 1
 # A flow's attributes in the order of the schema, all but the capture's name.
 _VALUES = attrgetter(*FLOW_SCHEMA.names[1:])
@@ -83,6 +85,9 @@ class _Meter:
         self._pipe = pipe
         self._stopping = stopping
         self._live = bool(order["live"])
+        self._piped = bool(order["piped"])
+        # Between the thread that waits for packets and the one that goes on with everything else.
+        self._turn = threading.Lock()
         self._rows: list[tuple[Any, ...]] = []
         self._name = ""
         self._counts = dict.fromkeys(
@@ -102,6 +107,8 @@ class _Meter:
         self._flushed = self._told = time.monotonic()
         self._began: tuple[float, int] | None = None
         self._tick = self._scanned = 0
+        self._heard, self._over = time.monotonic(), False
+        self._fault: BaseException | None = None
 
     def run(self) -> dict[str, Any]:
         from _lib_engine import ffi, lib
@@ -132,37 +139,85 @@ class _Meter:
         self._rows.append((self._name, *_VALUES(flow)))
 
     def _read(self, name: str, source: str) -> None:
-        ffi, lib, counts = self._ffi, self._lib, self._counts
         capture = self._open(name, source)
-        mode = _INTERFACE if self._live else _FILE
-        stats = ffi.new("struct nf_stat *")
-        roots = 1 if self._live else self._order["sample"]
+        if self._live or self._piped:
+            self._attend(name, capture)
+        else:
+            self._read_file(capture)
+        # Whoever still waits for a packet of an interface ends with this process.
+        if not self._live:
+            self._lib.capture_close(capture)
+
+    def _read_file(self, capture: Any) -> None:
         misses = steps = 0
-        while not self._stopping.is_set():
-            packet = ffi.new("struct nf_packet *")
-            found = lib.capture_next(capture, packet, True, roots, 0, mode)
-            if found > 0:
-                misses = 0
-                self._packet(packet, counted=found == 1)
-            elif found == 0:
-                counts["ignored"] += 1
-            elif found == -1:
-                misses += 1
-                if self._live:
-                    self._quiet(name, misses)
-                else:
-                    counts["errors"] += 1
-                    if misses >= _ERRORS:
-                        break
-            else:
+        while not self._stopping.is_set() and misses < _ERRORS:
+            packet = self._ffi.new("struct nf_packet *")
+            found = self._lib.capture_next(capture, packet, True, self._order["sample"], 0, _FILE)
+            if found < -1:
                 break
+            misses = misses + 1 if found == -1 else 0
+            self._take(found, packet)
             steps += 1
             if found == -1 or steps % 64 == 0:
-                if self._live and self._status_due():
-                    lib.capture_stats(capture, stats, mode)
-                    counts["dropped"] = stats.dropped
                 self._breathe()
-        lib.capture_close(capture)
+
+    def _take(self, found: int, packet: Any) -> None:
+        """Count what the engine found, and take a packet in."""
+        if found > 0:
+            self._packet(packet, counted=found == 1)
+        elif found == 0:
+            self._counts["ignored"] += 1
+        elif not self._live:
+            self._counts["errors"] += 1
+
+    def _attend(self, name: str, capture: Any) -> None:
+        """Read what comes when it comes: the engine waits for the next packet for as long as there is none.
+
+        So it waits in a thread. Meanwhile idle flows end, ended flows are handed on, and the meter says that it lives.
+        The end of a pipe ends its thread: what came before it is never left behind. Time goes on from the last packet's
+        own: a burst that was held up on its way must not look later than it is.
+        """
+        stats, looked = self._ffi.new("struct nf_stat *"), time.monotonic()
+        reader = threading.Thread(target=self._wait, args=(capture,), daemon=True)
+        reader.start()
+        while reader.is_alive() and not (self._live and self._stopping.is_set()):
+            reader.join(_FLUSH_EVERY / 2)
+            with self._turn:
+                quiet = time.monotonic() - self._heard
+                if self._tick and quiet >= _FLUSH_EVERY:
+                    self._scan(self._tick + int(quiet * 1000))
+                if self._live and self._status_due():
+                    self._lib.capture_stats(capture, stats, _INTERFACE)
+                    self._counts["dropped"] = stats.dropped
+                self._breathe()
+            if self._live and time.monotonic() - looked >= _LOOK_EVERY:
+                looked = time.monotonic()
+                if name not in {known for _, known in socket.if_nameindex()}:
+                    raise _Failure(f"{name}: the interface has gone")
+        with self._turn:
+            self._over = True
+        if self._fault is not None:
+            raise self._fault
+
+    def _wait(self, capture: Any) -> None:
+        """The thread that waits for packets."""
+        mode, roots = (_INTERFACE, 1) if self._live else (_FILE, self._order["sample"])
+        misses = 0
+        try:
+            while misses < _ERRORS or self._live:
+                packet = self._ffi.new("struct nf_packet *")
+                found = self._lib.capture_next(capture, packet, True, roots, 0, mode)
+                with self._turn:
+                    if found < -1 or self._over:
+                        return
+                    misses = misses + 1 if found == -1 else 0
+                    if found > 0:
+                        self._heard = time.monotonic()
+                    self._take(found, packet)
+                if found == -1 and self._live:
+                    time.sleep(_FLUSH_EVERY / 100)
+        except BaseException as error:
+            self._fault = error
 
     def _open(self, name: str, source: str) -> Any:
         from nfstream.engine import activate_capture, setup_capture
@@ -210,12 +265,23 @@ class _Meter:
         if due:
             self._scan()
 
-    def _scan(self) -> None:
+    def _scan(self, now: int | None = None) -> None:
         """Hand on flows that are idle for too long."""
         self._scanned = self._tick
         idle = self._order["idle_timeout"] * 1000
         self._nf.meter_scan(
-            self._tick, self._cache, idle, self, (), False, 0, True, 0, self._ffi, self._lib, self._ffi.NULL
+            self._tick if now is None else now,
+            self._cache,
+            idle,
+            self,
+            (),
+            False,
+            0,
+            True,
+            0,
+            self._ffi,
+            self._lib,
+            self._ffi.NULL,
         )
 
     def _clear(self) -> None:
@@ -223,15 +289,6 @@ class _Meter:
         self._nf.meter_cleanup(self._cache, self, (), False, 0, True, 0, self._ffi, self._lib, self._ffi.NULL)
         self._tick = self._scanned = 0
         self._began = None
-
-    def _quiet(self, name: str, misses: int) -> None:
-        """Without packets, time goes on by the clock."""
-        now = int(time.time() * 1000)
-        self._tick = max(self._tick, now)
-        if self._tick - self._scanned >= _SCAN_MS:
-            self._scan()
-        if misses % 1000 == 0 and name not in {known for _, known in socket.if_nameindex()}:
-            raise _Failure(f"{name}: the interface has gone")
 
     def _pace(self, packet_ms: int) -> None:
         if self._began is None:

@@ -15,7 +15,7 @@ from unseen.errors import InputError, SchemaError
 from unseen.sources.guard import first_line, reading
 from unseen.sources.textvalues import decode_bytes
 
-__all__ = ["Dialect", "open_text", "sniff"]
+__all__ = ["Dialect", "open_text", "sniff", "unique_names"]
 
 _SAMPLE_BYTES = 1 << 18
 _DELIMITERS = (",", ";", "\t", "|")
@@ -75,7 +75,7 @@ def sniff(path: Path, column_names: Sequence[str] | None) -> Dialect:
         raise InputError(f"{path}: no readable CSV header in the first line ({first_line(error)})") from error
     if column_names is not None:
         return Dialect(delimiter, _given(path, column_names, len(raw)), start + blank, ())
-    names, notes = _names(path, [decode_bytes(name.encode("latin-1")).strip() for name in raw])
+    names, notes = unique_names(path, [decode_bytes(name.encode("latin-1")).strip() for name in raw])
     offset = start + blank + sum(len(line) for line in lines[: reader.line_num])
     return Dialect(delimiter, names, offset, notes)
 
@@ -110,8 +110,19 @@ def _given(path: Path, names: Sequence[str], width: int) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _names(path: Path, raw: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Give every column a unique name: nameless ones are numbered, repeated ones get a suffix."""
+def unique_names(path: Path | str, raw: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Give every column a unique name: nameless ones are numbered, repeated ones get a suffix.
+
+    Arguments:
+        path: The source, for what is said.
+        raw: The fields of the header line, without outer spaces.
+
+    Returns:
+        The names, and notes on those that were mended.
+
+    Raises:
+        SchemaError: If the line cannot be a header.
+    """
     if not any(raw):
         raise SchemaError(f"{path}: the first line holds no column names")
     repeated = [name for name, count in Counter(raw).items() if name and count > 1]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from unseen.atomic import os_words
 from unseen.errors import InputError
+from unseen.sources.cicflowmeter import is_cicflowmeter
 from unseen.sources.dialect import open_text
 from unseen.sources.guard import reading
 
@@ -24,6 +25,8 @@ FORMATS: dict[str, tuple[str, ...]] = {
     # Logs are told by their content; these suffixes and names are for the listing of folders.
     "zeek": ("conn.log", "conn.log.gz"),
     "eve": ("eve.json", "eve.json.gz"),
+    # Its files are CSV files; those of a folder are told apart one by one.
+    "cicflowmeter": (".csv", ".csv.gz"),
 }
 _LOG_NAMES = {"zeek": ("conn.*.log", "conn.*.log.gz", "conn_*.log"), "eve": ("eve-*.json", "eve.*.json", "eve.json.*")}
 _CAPTURES = tuple(bytes.fromhex(m) for m in ("d4c3b2a1", "a1b2c3d4", "4d3cb2a1", "a1b23c4d", "34cdb2a1", "0a0d0d0a"))
@@ -84,7 +87,10 @@ def format_of(path: Path) -> str:
     if by_name is None and magic is not None:
         return magic
     with reading(path, "log or table"), open_text(path) as stream:
-        return log_kind(path, stream.read(_HEAD_BYTES)) or (by_name if by_name in _LOG_NAMES else None) or "csv"
+        head = stream.read(_HEAD_BYTES)
+    kind = log_kind(path, head) or (by_name if by_name in _LOG_NAMES else None)
+    first = head.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n").partition(b"\n")[0]
+    return kind or ("cicflowmeter" if is_cicflowmeter(first) else "csv")
 
 
 def log_kind(path: Path, head: bytes) -> str | None:
@@ -137,7 +143,7 @@ def _of_folder(folder: Path, format: str | None, notes: list[str]) -> list[Path]
     hidden = sum(e.name.startswith(".") for e in entries)
     other = len(entries) - len(chosen) - hidden
     if not chosen:
-        wanted = [s for name, suffixes in FORMATS.items() if format in (None, name) for s in suffixes]
+        wanted = dict.fromkeys(s for name, suffixes in FORMATS.items() if format in (None, name) for s in suffixes)
         raise InputError(f"{folder}: no file to read among its {len(entries)} entries; looked for {', '.join(wanted)}")
     if hidden or other:
         notes.append(f"{folder}: {len(chosen)} files taken, {hidden} hidden and {other} other entries left out")

@@ -24,6 +24,7 @@ import pyarrow as pa
 from unseen.atomic import atomic_write
 from unseen.errors import InputError, SchemaError
 from unseen.sources.batching import rebatch
+from unseen.sources.cicflowmeter import CicFlowMeterFile
 from unseen.sources.columnar import ArrowFile, ParquetFile
 from unseen.sources.delimited import TextFile
 from unseen.sources.discover import find_files, format_of
@@ -87,8 +88,8 @@ class Source:
 
     @property
     def rejected(self) -> int:
-        """Lines of logs that could not be read so far."""
-        return sum(reader.rejects.count for reader in self._readers if isinstance(reader, LogFile))
+        """Lines of logs and of CICFlowMeter's files that could not be read so far."""
+        return sum(reader.rejects.count for reader in self._tolerant())
 
     def save_rejects(self, path: str | Path) -> None:
         """Write the lines that could not be read, with file, line number and reason, as JSON lines.
@@ -97,9 +98,11 @@ class Source:
             InputError: If the place cannot be written.
         """
         with atomic_write(path) as file:
-            for reader in self._readers:
-                if isinstance(reader, LogFile):
-                    reader.rejects.copy_to(file)
+            for reader in self._tolerant():
+                reader.rejects.copy_to(file)
+
+    def _tolerant(self) -> list[LogFile | CicFlowMeterFile]:
+        return [reader for reader in self._readers if isinstance(reader, LogFile | CicFlowMeterFile)]
 
     def count_rows(self) -> int | None:
         """Return the number of rows where the files state it (Parquet), else None."""
@@ -163,8 +166,8 @@ def open_source(
 
     Arguments:
         path: A file, a folder, a glob, or a sequence of them.
-        format: ``"csv"``, ``"parquet"``, ``"arrow"``, ``"zeek"`` or ``"eve"``; None tells it from suffix or first
-            bytes.
+        format: ``"csv"``, ``"parquet"``, ``"arrow"``, ``"zeek"``, ``"eve"`` or ``"cicflowmeter"``; None tells it from
+            suffix or first bytes.
         text: Columns of CSV files to read as text whatever they hold, for example a label of 0 and 1.
         column_names: The names, for CSV files without a header line.
 
@@ -182,6 +185,8 @@ def open_source(
             readers.append(ArrowFile(file))
         elif kind in _PARSERS:
             readers.append(LogFile(file, _PARSERS[kind]))
+        elif kind == "cicflowmeter" and column_names is None:
+            readers.append(CicFlowMeterFile(file, text=text))
         else:
             readers.append(TextFile(file, text=text, column_names=column_names))
     for note in (note for reader in readers for note in reader.notes):

@@ -19,7 +19,18 @@ from unseen.errors import InputError
 from unseen.sources.guard import reading
 from unseen.sources.metadata import metadata_columns
 
-__all__ = ["LONGEST_LINE", "BadLine", "LineParser", "LogFile", "Rejects", "read_lines", "to_batch", "to_number"]
+__all__ = [
+    "LONGEST_LINE",
+    "BadLine",
+    "LineParser",
+    "LogFile",
+    "Rejects",
+    "open_lines",
+    "read_lines",
+    "reject_note",
+    "to_batch",
+    "to_number",
+]
 
 LONGEST_LINE = 1 << 20
 """Bytes; a longer line is no record."""
@@ -76,6 +87,14 @@ class Rejects:
             self._kept.seek(0, 2)
 
 
+def reject_note(rejects: Rejects) -> tuple[str, ...]:
+    """What could not be read so far, in words; nothing where all was read."""
+    if not rejects.count:
+        return ()
+    lines = "1 line" if rejects.count == 1 else f"{rejects.count:,} lines"
+    return (f"{rejects.path}: {lines} could not be read, first {rejects.first}",)
+
+
 class LogFile:
     """One log, plain or gzip, read line by line into batches.
 
@@ -94,10 +113,7 @@ class LogFile:
     @property
     def notes(self) -> tuple[str, ...]:
         """What could not be read so far, in words."""
-        if not self.rejects.count:
-            return ()
-        lines = "1 line" if self.rejects.count == 1 else f"{self.rejects.count:,} lines"
-        return (f"{self.path}: {lines} could not be read, first {self.rejects.first}",)
+        return reject_note(self.rejects)
 
     def count_rows(self) -> int | None:
         """Return None: the rows of a log are only known after reading it."""
@@ -111,7 +127,7 @@ class LogFile:
         """
         parser, rows, count, lines = self._parser(), [], 0, 0
         wanted = [self.schema.names.index(name) for name in schema.names]
-        with reading(self.path, "log"), _opened(self.path) as file:
+        with reading(self.path, "log"), open_lines(self.path) as file:
             for lines, line in enumerate(read_lines(file), start=1):
                 try:
                     row = parser.parse(line)
@@ -169,7 +185,8 @@ def to_number(value: Any, name: str) -> float | None:
     return number
 
 
-def _opened(path: Path) -> BinaryIO | IO[bytes]:
+def open_lines(path: Path) -> BinaryIO | IO[bytes]:
+    """Open a file of lines, decompressed if it is gzip."""
     with path.open("rb") as file:
         compressed = file.read(2) == b"\x1f\x8b"
     return gzip.open(path, "rb") if compressed else path.open("rb")  # type: ignore[return-value]

@@ -9,10 +9,12 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-__all__ = ["MISSING", "Bad", "decode", "infer", "to_numbers", "to_text"]
+__all__ = ["MISSING", "Bad", "decode", "infer", "to_numbers", "to_text", "wrong"]
 
 MISSING = ("", "-", "?", "NA", "N/A", "n/a", "#N/A", "NULL", "Null", "null", "None", "none", "<NA>", "\\N")
 _MISSING = pa.array(MISSING, pa.string())
@@ -81,6 +83,17 @@ def to_numbers(cells: pa.Array, kind: pa.DataType, *, decimal_comma: bool = Fals
     """
     values = _stripped(cells, decimal_comma)
     return _parse(pc.if_else(_is_missing(values), pa.scalar(None, pa.string()), values), kind)
+
+
+def wrong(cells: pa.Array, numbers: pa.Array) -> NDArray[np.bool_]:
+    """Which cells are neither numbers nor missing.
+
+    Arguments:
+        cells: A number column's cells.
+        numbers: What `to_numbers` made of them.
+    """
+    filled = pc.invert(_is_missing(_stripped(cells, decimal_comma=False)))
+    return np.asarray(pc.and_(pc.is_null(numbers), filled).to_numpy(zero_copy_only=False), dtype=bool)
 
 
 def to_text(cells: pa.Array) -> tuple[pa.Array, bool]:

@@ -13,24 +13,40 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Self
 
-__all__ = ["Alarm", "alarm_id", "endpoints"]
+__all__ = ["Alarm", "alarm_id", "endpoints", "shortened"]
 
 _PROTOCOLS = {1: "icmp", 2: "igmp", 6: "tcp", 17: "udp", 47: "gre", 50: "esp", 58: "ipv6-icmp", 132: "sctp"}
-# Where each kind of table keeps what an alarm tells: our flows, Zeek, Suricata.
+# Where each kind of table keeps what an alarm tells: our flows, Zeek, Suricata, and the forms of CICFlowMeter.
 _PLACES = {
-    "source_ip": ("src_ip", "id.orig_h"),
-    "source_port": ("src_port", "id.orig_p"),
-    "source_bytes": ("src2dst_bytes", "orig_ip_bytes", "flow.bytes_toserver"),
-    "source_packets": ("src2dst_packets", "orig_pkts", "flow.pkts_toserver"),
-    "destination_ip": ("dst_ip", "id.resp_h", "dest_ip"),
-    "destination_port": ("dst_port", "id.resp_p", "dest_port"),
-    "destination_bytes": ("dst2src_bytes", "resp_ip_bytes", "flow.bytes_toclient"),
-    "destination_packets": ("dst2src_packets", "resp_pkts", "flow.pkts_toclient"),
+    "source_ip": ("src_ip", "id.orig_h", "Src IP", "Source IP"),
+    "source_port": ("src_port", "id.orig_p", "Src Port", "Source Port"),
+    "source_bytes": (
+        *("src2dst_bytes", "orig_ip_bytes", "flow.bytes_toserver"),
+        *("Total Length of Fwd Packets", "Total Length of Fwd Packet", "TotLen Fwd Pkts", "totlen_fwd_pkts"),
+    ),
+    "source_packets": (
+        *("src2dst_packets", "orig_pkts", "flow.pkts_toserver"),
+        *("Total Fwd Packets", "Total Fwd Packet", "Tot Fwd Pkts", "tot_fwd_pkts"),
+    ),
+    "destination_ip": ("dst_ip", "id.resp_h", "dest_ip", "Dst IP", "Destination IP"),
+    "destination_port": ("dst_port", "id.resp_p", "dest_port", "Dst Port", "Destination Port"),
+    "destination_bytes": (
+        *("dst2src_bytes", "resp_ip_bytes", "flow.bytes_toclient"),
+        *("Total Length of Bwd Packets", "Total Length of Bwd Packet", "TotLen Bwd Pkts", "totlen_bwd_pkts"),
+    ),
+    "destination_packets": (
+        *("dst2src_packets", "resp_pkts", "flow.pkts_toclient"),
+        *("Total Backward Packets", "Total Bwd packets", "Tot Bwd Pkts", "tot_bwd_pkts"),
+    ),
 }
+# How CICFlowMeter writes times, release by release; a day goes before its month.
+_CICFLOWMETER_TIMES = ("%d/%m/%Y %I:%M:%S %p", "%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M")
+_LONGEST_TEXT = 1024
 
 
 @dataclass
@@ -48,6 +64,8 @@ class Alarm:
         metadata: The first row's metadata, by the names of its own log.
         count: Alarms in the burst.
         last_ms: The latest time of the burst, milliseconds since 1970.
+        reasons: Why the row with the highest score alarmed, from detectors that tell: ``spoke``, ``evidence``,
+            ``nearest_known`` and ``group``.
     """
 
     id: str
@@ -60,6 +78,7 @@ class Alarm:
     metadata: dict[str, Any]
     count: int = 1
     last_ms: int | None = None
+    reasons: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """A form that JSON keeps."""
@@ -83,13 +102,24 @@ def alarm_id(origin: str, position: str, row: Mapping[str, Any]) -> str:
     return hashlib.sha256(content.encode()).hexdigest()[:32]
 
 
+def shortened(value: Any) -> Any:
+    """A value as an alarm carries it: a log can hold texts of any length, and an alarm is kept and sent on."""
+    if not isinstance(value, str) or len(value) <= _LONGEST_TEXT:
+        return value
+    return f"{value[:_LONGEST_TEXT]}…"
+
+
 def endpoints(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Who talked to whom, how much and when, under one set of names for all kinds of tables."""
+    """Who talked to whom, how much and when, under one set of names for all kinds of tables.
+
+    What a row holds in a form that cannot be is left out: an alarm is raised whatever is written in the log.
+    """
     found: dict[str, Any] = {}
-    for name, places in _PLACES.items():
-        value = next((row[place] for place in places if row.get(place) is not None), None)
+    for name, places in _present(tuple(row)).items():
+        value = next((row[place] for place in places if row[place] is not None), None)
+        value = shortened(str(value)) if name.endswith("_ip") and value is not None else _whole(value)
         if value is not None:
-            found[name] = int(value) if isinstance(value, float) else value
+            found[name] = value
     transport = _transport(row)
     if transport is not None:
         found["transport"] = transport
@@ -99,19 +129,40 @@ def endpoints(row: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+@lru_cache(maxsize=8)
+def _present(names: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Where rows of these columns keep what an alarm tells."""
+    there = {name: tuple(place for place in places if place in names) for name, places in _PLACES.items()}
+    return {name: places for name, places in there.items() if places}
+
+
+def _whole(value: Any) -> int | None:
+    """A whole number of 64 bits."""
+    try:
+        number = int(float(value)) if isinstance(value, str | float) else int(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if -(2**63) <= number < 2**63 else None
+
+
 def _transport(row: Mapping[str, Any]) -> str | None:
     if isinstance(row.get("proto"), str):
-        return str(row["proto"]).lower()
-    number = row.get("protocol")
-    return None if number is None else _PROTOCOLS.get(int(number), str(int(number)))
+        return str(shortened(row["proto"])).lower()
+    number = _whole(next((row[name] for name in ("protocol", "Protocol") if row.get(name) is not None), None))
+    return None if number is None else _PROTOCOLS.get(number, str(number))
 
 
 def _times(row: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """When the flow began and ended, milliseconds since 1970."""
     if row.get("bidirectional_last_seen_ms") is not None:
-        return row.get("bidirectional_first_seen_ms"), row["bidirectional_last_seen_ms"]
+        return _whole(row.get("bidirectional_first_seen_ms")), _whole(row["bidirectional_last_seen_ms"])
     if isinstance(row.get("ts"), float):
-        start = row["ts"]
-        return round(start * 1000), round((start + (row.get("duration") or 0.0)) * 1000)
+        start, lasted = row["ts"], row.get("duration")
+        end = start + (lasted if isinstance(lasted, float) else 0.0)
+        return _whole(start * 1000 + 0.5), _whole(end * 1000 + 0.5)
+    if isinstance(row.get("Timestamp"), str):
+        begun, microseconds = _milliseconds(row["Timestamp"]), _whole(row.get("Flow Duration")) or 0
+        return begun, None if begun is None else begun + max(microseconds, 0) // 1000
     start, end = (_milliseconds(row.get(name)) for name in ("flow.start", "flow.end"))
     return start, end
 
@@ -119,7 +170,10 @@ def _times(row: Mapping[str, Any]) -> tuple[int | None, int | None]:
 def _milliseconds(text: Any) -> int | None:
     if not isinstance(text, str):
         return None
-    try:
-        return round(datetime.fromisoformat(text).timestamp() * 1000)
-    except (ValueError, OverflowError):
-        return None
+    for form in (None, *_CICFLOWMETER_TIMES):
+        try:
+            time = datetime.fromisoformat(text) if form is None else datetime.strptime(text, form)
+            return round(time.timestamp() * 1000)
+        except (ValueError, OverflowError, OSError):
+            continue
+    return None

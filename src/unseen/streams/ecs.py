@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from typing import Any
 
 import pyarrow as pa
@@ -14,6 +16,7 @@ __all__ = ["ALARM_SCHEMA", "ECS_VERSION", "as_ecs", "as_row"]
 
 ECS_VERSION = "8.11.0"
 
+_COUNTS = ("port", "bytes", "packets")
 _ENDS: dict[str, pa.DataType] = {
     "source_ip": pa.string(),
     "source_port": pa.int64(),
@@ -38,6 +41,10 @@ ALARM_SCHEMA = pa.schema(
         *_ENDS.items(),
         ("position", pa.string()),
         ("model", pa.string()),
+        ("spoke", pa.string()),
+        ("nearest_known", pa.string()),
+        ("group", pa.string()),
+        ("evidence", pa.string()),
     ]
 )
 """The columns of alarms in CSV and Parquet."""
@@ -65,7 +72,7 @@ def as_ecs(alarm: Alarm, model: str) -> dict[str, Any]:
         "duration": None if start is None else (_last(alarm) - ends["start_ms"]) * 1_000_000,
     }
     sides = {
-        side: {what: ends.get(f"{side}_{what}") for what in ("ip", "port", "bytes", "packets")}
+        side: {**_host(ends.get(f"{side}_ip")), **{what: ends.get(f"{side}_{what}") for what in _COUNTS}}
         for side in ("source", "destination")
     }
     network = {
@@ -82,6 +89,10 @@ def as_ecs(alarm: Alarm, model: str) -> dict[str, Any]:
         "alarm_count": alarm.count,
         "position": alarm.position,
         "metadata": alarm.metadata,
+        "spoke": alarm.reasons.get("spoke"),
+        "evidence": _nested(alarm.reasons.get("evidence", {})),
+        "nearest_known": alarm.reasons.get("nearest_known"),
+        "group": alarm.reasons.get("group"),
     }
     document = {
         "@timestamp": end or event["created"],
@@ -109,7 +120,31 @@ def as_row(alarm: Alarm, model: str) -> dict[str, Any]:
         **{name: alarm.ends.get(name) for name in _ENDS},
         "position": alarm.position,
         "model": model,
+        "spoke": ", ".join(alarm.reasons["spoke"]) if "spoke" in alarm.reasons else None,
+        "nearest_known": alarm.reasons.get("nearest_known"),
+        "group": alarm.reasons.get("group"),
+        "evidence": json.dumps(alarm.reasons["evidence"]) if "evidence" in alarm.reasons else None,
     }
+
+
+def _host(address: str | None) -> dict[str, str]:
+    """An address under the field for it; what is none would make a SIEM refuse the whole document as ``ip``."""
+    if address is None:
+        return {}
+    try:
+        scoped = getattr(ip_address(address), "scope_id", None) is not None
+    except ValueError:
+        scoped = True
+    return {"address" if scoped else "ip": address}
+
+
+def _nested(p_values: dict[str, float]) -> dict[str, Any]:
+    """p-values by evidence and view; an evidence that has no view stands under ``p_value``."""
+    found: dict[str, dict[str, float]] = {}
+    for name, value in p_values.items():
+        evidence, _, view = name.partition(".")
+        found.setdefault(evidence, {})[view or "p_value"] = value
+    return found
 
 
 def _last(alarm: Alarm) -> Any:

@@ -55,6 +55,8 @@ class Folder:
                 done += self._close(next(iter(self._open)))
             return done
         burst.count += 1
+        if alarm.anomaly_score > burst.anomaly_score:
+            burst.reasons = alarm.reasons
         burst.anomaly_score = max(burst.anomaly_score, alarm.anomaly_score)
         burst.p_value = min(burst.p_value, alarm.p_value)
         burst.last_ms = max(burst.last_ms or time, time)
@@ -73,6 +75,10 @@ class Folder:
     def close(self) -> list[Alarm]:
         """End all bursts."""
         return [alarm for key in list(self._open) for alarm in self._close(key)]
+
+    def bursts(self) -> list[Alarm]:
+        """The open bursts."""
+        return list(self._open.values())
 
     def state(self) -> dict[str, Any]:
         """What a restart needs to go on with the same bursts."""

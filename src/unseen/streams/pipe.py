@@ -7,6 +7,7 @@ this process alone.
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import select
 import stat
@@ -18,8 +19,10 @@ from typing import Any
 
 from unseen.atomic import atomic_write, os_words
 from unseen.errors import InputError
+from unseen.packets import MeterSettings, is_capture
 from unseen.schema import Schema
-from unseen.streams.rows import Assembler, Chunk, RejectLog
+from unseen.streams.packets import PacketPipe
+from unseen.streams.rows import Assembler, Chunk, ForeignError, RejectLog
 
 __all__ = ["PipeStream"]
 
@@ -41,6 +44,10 @@ class PipeStream:
         position: Where an earlier run stopped; a byte of all that ever came.
         rejects: Takes lines that could not be read.
         spool: Path beside which the spool is kept, or ``None`` to do without.
+        meter: Timeouts, where the pipe brings packets and no lines.
+
+    Attributes:
+        notes: What a user should know.
     """
 
     kind = "pipe"
@@ -54,8 +61,10 @@ class PipeStream:
         position: dict[str, Any],
         rejects: RejectLog,
         spool: Path | None,
+        meter: MeterSettings | None = None,
     ) -> None:
         self._path = path
+        self._meter = meter or MeterSettings()
         self._once = once or path is None
         self._rows = Assembler(model, rejects, str(path or "standard input"))
         self.notes: list[str] = []
@@ -105,6 +114,13 @@ class PipeStream:
         while not stop.is_set():
             data = _read(descriptor)
             if data:
+                if not came and is_capture(data):
+                    packets = PacketPipe(
+                        str(self._path or "standard input"), data, lambda: _read(descriptor), self._meter
+                    )
+                    yield from packets.chunks(stop)
+                    self.notes += packets.notes
+                    return
                 came = True
                 self._rows.feed(data)
                 if len(self._rows.rows) < _MOST_ROWS and _more(descriptor, 0):
@@ -129,7 +145,12 @@ class PipeStream:
             if data:
                 reader += len(data)
                 spool.done = reader
-                self._rows.feed(data)
+                try:
+                    self._rows.feed(data)
+                except ForeignError:
+                    # Kept, it would be read again by every later run.
+                    spool.discard()
+                    raise
                 if len(self._rows.rows) >= _MOST_ROWS:
                     yield from self._taken()
                 continue
@@ -180,7 +201,7 @@ class _Spool:
         self._lock = threading.Lock()
         self.failed: OSError | None = None
         found = {}
-        for path in place.parent.glob(f"{place.name}.spool-*"):
+        for path in place.parent.glob(f"{glob.escape(place.name)}.spool-*"):
             with contextlib.suppress(ValueError):
                 found[int(path.name.rpartition("-")[2])] = path
         usable = [base for base in found if base <= committed]
@@ -212,6 +233,10 @@ class _Spool:
         """Bytes from a position on."""
         with self._lock:
             return os.pread(self._file, most, position - self._base)
+
+    def discard(self) -> None:
+        """Keep nothing for later runs."""
+        self._name(self._base).unlink(missing_ok=True)
 
     def trim(self, position: int) -> None:
         """Cut off what is before a position, when that is much."""

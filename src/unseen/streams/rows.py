@@ -11,16 +11,26 @@ from typing import IO, Any
 import pyarrow as pa
 
 from unseen.errors import InputError
+from unseen.packets.capture import is_capture
 from unseen.packets.schema import METADATA_TYPES
 from unseen.schema import Schema
+from unseen.sources.dialect import unique_names
 from unseen.sources.eve import EveParser
 from unseen.sources.lines import LONGEST_LINE, BadLine, LineParser, to_batch, to_number
-from unseen.sources.textvalues import MISSING
+from unseen.sources.textvalues import MISSING, decode_bytes
 from unseen.sources.zeek import ZeekParser, load_object
 
-__all__ = ["AnyLogParser", "Assembler", "Chunk", "RejectLog"]
+__all__ = ["AnyLogParser", "Assembler", "Chunk", "ForeignError", "RejectLog"]
 
 _SHOWN = 2000
+# What the lines below them cannot be read without.
+_ZEEK_HEADER = (b"#separator", b"#empty_field", b"#unset_field", b"#path", b"#fields")
+# Enough to tell text from anything else.
+_HEAD = 4096
+
+
+class ForeignError(InputError):
+    """What comes is no log, from its first bytes on; more of it will not make it one."""
 
 
 @dataclass(frozen=True)
@@ -65,15 +75,11 @@ class RejectLog:
         record = {"file": source, "byte": position, "reason": reason, "text": text}
         try:
             if self._file is None:
-                self._file = self.path.open("ab")
+                # Without a buffer: what was rejected before a crash is not read again.
+                self._file = self.path.open("ab", buffering=0)
             self._file.write(json.dumps(record).encode() + b"\n")
         except OSError as error:
             raise InputError(f"{self.path}: not written, {error.strerror}") from error
-
-    def flush(self) -> None:
-        """Bring what was kept to the file."""
-        if self._file is not None:
-            self._file.flush()
 
     def close(self) -> None:
         """Close the file."""
@@ -87,9 +93,8 @@ class _CsvLines:
 
     def __init__(self, header: list[str], model: Schema) -> None:
         kinds = {column.name: column.kind for column in model.columns}
-        names = [name.strip() for name in header]
-        if len(set(names)) < len(names) or not all(names):
-            raise InputError("the header line of the CSV has empty or repeated column names")
+        # The names a table of the same columns would get: CICFlowMeter repeats one.
+        names, _ = unique_names("the CSV", [name.strip() for name in header])
         types = []
         for name in names:
             if name in kinds:
@@ -129,8 +134,10 @@ def _csv_fields(line: bytes) -> list[str]:
     if len(line) > LONGEST_LINE:
         raise BadLine(f"longer than {LONGEST_LINE:,} bytes")
     try:
-        rows = list(csv.reader([line.decode("utf-8-sig").rstrip("\r\n")], strict=True))
-    except (UnicodeDecodeError, csv.Error) as error:
+        # As tables are read: CIC's own labels hold a byte of Windows-1252.
+        text = decode_bytes(line.removeprefix(b"\xef\xbb\xbf")).rstrip("\r\n")
+        rows = list(csv.reader([text], strict=True))
+    except csv.Error as error:
         raise BadLine(f"no line of CSV, {str(error)[:60]}") from None
     return rows[0] if rows else []
 
@@ -142,13 +149,19 @@ class AnyLogParser:
         model: The schema of the detector that will score the rows; CSV is read by it.
 
     Attributes:
-        header: The header lines so far, from which another parser can go on in the middle of the log.
+        header: The header lines that count, from which another parser can go on in the middle of the log.
     """
 
     def __init__(self, model: Schema) -> None:
         self._model = model
         self._inner: LineParser | None = None
-        self.header: list[bytes] = []
+        # One line of each kind: a log may hold any number of them, and the state keeps what is here.
+        self._header: dict[bytes, bytes] = {}
+
+    @property
+    def header(self) -> list[bytes]:
+        """The lines above the rows."""
+        return list(self._header.values())
 
     @property
     def schema(self) -> pa.Schema | None:
@@ -167,12 +180,14 @@ class AnyLogParser:
                 return None
             self._inner = self._choose(line)
             if isinstance(self._inner, _CsvLines):
-                self.header = [line]
+                self._header = {b"": line}
                 return None
         if line.startswith(b"#") and isinstance(self._inner, ZeekParser):
-            if line.startswith(b"#separator"):
-                self.header = []
-            self.header.append(line)
+            name = next((name for name in _ZEEK_HEADER if line.startswith(name)), None)
+            if name == b"#separator":
+                self._header = {}
+            if name is not None and len(line) <= LONGEST_LINE:
+                self._header[name] = line
         return self._inner.parse(line)
 
     def _choose(self, line: bytes) -> LineParser:
@@ -221,7 +236,13 @@ class Assembler:
         self.positions: list[str] = []
 
     def feed(self, data: bytes, *, final: bool = False) -> None:
-        """Take the next bytes; ``final`` makes the unfinished last line a line."""
+        """Take the next bytes; ``final`` makes the unfinished last line a line.
+
+        Raises:
+            ForeignError: If the first bytes are packets or other binary data: a line might never come.
+        """
+        if not self.offset and not self._rest:
+            self._refuse_binary(data)
         *lines, rest = (self._rest + data).split(b"\n")
         if final and rest:
             lines, rest = [*lines, rest], b""
@@ -236,6 +257,17 @@ class Assembler:
             self.offset += len(rest)
             rest = b""
         self._rest = rest
+
+    def _refuse_binary(self, data: bytes) -> None:
+        if is_capture(data):
+            raise ForeignError(
+                f"{self._name}: brings packets (pcap), and they cannot be read twice, so --state cannot help; leave it "
+                "out, or write the packets to a file and watch that"
+            )
+        if data.startswith(b"\x1f\x8b"):
+            raise ForeignError(f"{self._name}: is compressed (gzip): send what gunzip gives")
+        if b"\0" in data[:_HEAD]:
+            raise ForeignError(f"{self._name}: brings neither lines of text nor a known log")
 
     def _line(self, line: bytes) -> None:
         if self._too_long:

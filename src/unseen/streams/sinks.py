@@ -144,7 +144,7 @@ class _Csv(_Lines):
     @staticmethod
     def _text(values: list[Any]) -> bytes:
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerow(values)
+        csv.writer(text, lineterminator="\n").writerow([_harmless(value) for value in values])
         return text.getvalue().encode("utf-8", errors="backslashreplace")
 
 
@@ -180,6 +180,19 @@ class _Table:
         if self._rows:
             self._writer.write(pa.RecordBatch.from_pylist(self._rows, schema=ALARM_SCHEMA))
         self._rows = []
+
+
+def _harmless(value: Any) -> Any:
+    r"""A cell that stays within its line and is no formula, whatever a log wrote into it.
+
+    Example:
+        >>> _harmless("10.0.0.1\n=cmd()"), _harmless("=cmd()"), _harmless(-1.5)
+        ('10.0.0.1\\n=cmd()', "'=cmd()", -1.5)
+    """
+    if not isinstance(value, str):
+        return value
+    shown = value if value.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in value)
+    return f"'{shown}" if shown.startswith(("=", "+", "-", "@")) else shown
 
 
 def _mend(path: Path) -> None:

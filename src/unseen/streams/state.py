@@ -23,6 +23,7 @@ class WatchState(BaseModel):
         source: The source's name.
         position: Where reading goes on, in the source's own terms.
         bursts: The folder's open bursts.
+        groups: Groups of like alarms, where the detector tells them.
         rows: Rows scored so far.
         alarms: Alarms raised so far.
     """
@@ -34,6 +35,7 @@ class WatchState(BaseModel):
     source: str
     position: dict[str, Any] = {}
     bursts: dict[str, Any] = {}
+    groups: dict[str, Any] = {}
     rows: int = 0
     alarms: int = 0
 

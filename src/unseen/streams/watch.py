@@ -16,16 +16,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from unseen.errors import InputError
 from unseen.jobs.places import refuse_overwrite
 from unseen.packets import MeterSettings, is_capture
 from unseen.prepare import Tally
 from unseen.sources.metadata import metadata_columns
-from unseen.streams.alarm import Alarm, alarm_id, endpoints
+from unseen.streams.alarm import Alarm, alarm_id, endpoints, shortened
 from unseen.streams.fold import Folder
 from unseen.streams.metered import MeterStream
 from unseen.streams.pipe import PipeStream
+from unseen.streams.reasons import reasons_of
 from unseen.streams.rows import Chunk, RejectLog
 from unseen.streams.sinks import AlarmSink, open_sink
 from unseen.streams.state import WatchState, read_state, write_state
@@ -33,7 +36,9 @@ from unseen.streams.tail import LogStream
 
 if TYPE_CHECKING:
     from unseen.detectors import Detector
+    from unseen.detectors.base import Scored
     from unseen.runtime import OnnxScorer
+    from unseen.runtime.scorer import ScoredRows
 
 __all__ = ["WatchReport", "WatchSettings", "watch"]
 
@@ -42,6 +47,8 @@ _QUEUED = 16
 _COMMIT_EVERY = 1.0
 _QUIET_AFTER = 0.25
 _LATENCIES = 10_000
+# Alarms that wait for their reasons, at most until the next commit.
+_MOST_RAISED = 4096
 
 
 @dataclass(frozen=True)
@@ -133,7 +140,12 @@ def watch(
     """
     settings = settings or WatchSettings()
     stop = stop or threading.Event()
-    refuse_overwrite(out, [path for path in (source, settings.state, settings.rejects) if path is not None])
+    # A dash is no file: alarms of standard input may go to standard output.
+    files = [path for path in (source, settings.state, settings.rejects) if path is not None and path != "-"]
+    if str(out) != "-":
+        refuse_overwrite(out, files)
+    if settings.rejects is not None:
+        refuse_overwrite(settings.rejects, files[:-1])
     rejects = RejectLog(settings.rejects)
     stream, state = _open_stream(source, detector, settings, rejects, out)
     with open_sink(out, model) as sink, _stopping(stop):
@@ -187,7 +199,13 @@ def _open_stream(
         return LogStream(path, schema, follow=not settings.once, position=state.position, rejects=rejects), state
     fifo = None if kind == "stdin" else path
     return PipeStream(
-        fifo, schema, once=settings.once, position=state.position, rejects=rejects, spool=settings.state
+        fifo,
+        schema,
+        once=settings.once,
+        position=state.position,
+        rejects=rejects,
+        spool=settings.state,
+        meter=settings.meter,
     ), state
 
 
@@ -249,9 +267,11 @@ class _Run:
                 self._folder.restore(state.bursts)
             except (LookupError, TypeError, ValueError, AttributeError) as error:
                 raise InputError(f"{settings.state}: its bursts cannot be read; remove it to begin anew") from error
+        self._reasons = reasons_of(detector, rate, state.groups)
         self._queue: queue.Queue[Chunk | BaseException | None] = queue.Queue(_QUEUED)
         self._written: deque[float] = deque(maxlen=_LATENCIES)
         self._waiting: list[float] = []
+        self._raised: list[tuple[Alarm, pa.RecordBatch]] = []
         self._ids: set[str] = set()
         self._fits: Any = None
         self._counted = (0, 0)
@@ -270,6 +290,7 @@ class _Run:
                 try:
                     item = self._queue.get(timeout=_QUIET_AFTER)
                 except queue.Empty:
+                    self._fold()
                     self._write(self._folder.refresh())
                     self._commit()
                     committed = time.monotonic()
@@ -277,7 +298,12 @@ class _Run:
                 if item is None or isinstance(item, BaseException):
                     failure = item
                     break
-                self._score(item)
+                try:
+                    self._score(item)
+                except Exception:
+                    # What was raised before goes out all the same.
+                    self._fold()
+                    raise
                 if progress is not None:
                     progress(self.report.rows)
                 if time.monotonic() - committed >= _COMMIT_EVERY:
@@ -286,6 +312,7 @@ class _Run:
         finally:
             abandoned.set()
             stop.set() if failure is not None else None
+        self._fold()
         # With a state the open bursts go on in the next run.
         self._write(self._folder.refresh() if self._place is not None else self._folder.close())
         self._commit()
@@ -318,15 +345,29 @@ class _Run:
         detector, rows = self._detector, chunk.rows
         metadata = metadata_columns(rows.schema.names)
         if self._fits != rows.schema:
+            self._fold()
             features = detector.schema_.names
             detector.schema_.check_names([n for n in rows.schema.names if n in features or n not in metadata])
             self._fits = rows.schema
         scored = detector.score_batch(rows.select(detector.schema_.names))
         self.tally.merge(scored.tally)
         raised = np.flatnonzero(scored.p_value <= self.report.false_alarm_rate)
-        for j in raised:
-            row = rows.slice(int(j), 1).to_pylist()[0]
-            others = [n for n in rows.schema.names if n not in detector.schema_.names]
+        if raised.size:
+            self._raised += self._alarms(chunk, scored, raised)
+        self.report.rows += rows.num_rows
+        self.report.alarms += len(raised)
+        self._after = chunk.after
+        if len(self._raised) >= _MOST_RAISED:
+            self._fold()
+
+    def _alarms(
+        self, chunk: Chunk, scored: Scored | ScoredRows, raised: NDArray[np.intp]
+    ) -> Iterator[tuple[Alarm, pa.RecordBatch]]:
+        """The alarms of some rows of a chunk, each with its row."""
+        features = self._detector.schema_.names
+        rows = chunk.rows.take(pa.array(raised))
+        others = [name for name in rows.schema.names if name not in features]
+        for number, (j, row) in enumerate(zip(raised, rows.to_pylist(), strict=True)):
             alarm = Alarm(
                 id=alarm_id(chunk.origin, chunk.positions[j], row),
                 position=chunk.positions[j],
@@ -335,13 +376,28 @@ class _Run:
                 false_alarm_rate=self.report.false_alarm_rate,
                 threshold=self._threshold,
                 ends=endpoints(row),
-                metadata={name: row[name] for name in others if row[name] is not None},
+                metadata={name: shortened(row[name]) for name in others if row[name] is not None},
             )
-            self._write(self._folder.add(alarm))
+            yield alarm, rows.slice(number, 1)
             self._waiting.append(chunk.received)
-        self.report.rows += rows.num_rows
-        self.report.alarms += len(raised)
-        self._after = chunk.after
+
+    def _fold(self) -> None:
+        """Fold the alarms raised since the last time and write them.
+
+        All at once, and only the rows that their bursts will tell of: reasons take as long as the scores.
+        """
+        raised, self._raised = self._raised, []
+        own = [alarm.reasons for alarm, _ in raised]
+        written = [burst for alarm, _ in raised for burst in self._folder.add(alarm)]
+        if self._reasons is not None and raised:
+            names = {id(burst.reasons): burst.id for burst in (*written, *self._folder.bursts())}
+            told = [k for k, reasons in enumerate(own) if id(reasons) in names]
+            schema = raised[0][1].schema
+            rows = pa.Table.from_batches([raised[k][1] for k in told], schema).combine_chunks()
+            rows = rows.select(self._detector.schema_.names)
+            for k, reasons in zip(told, self._reasons.of(rows, [names[id(own[k])] for k in told]), strict=True):
+                own[k].update(reasons)
+        self._write(written)
 
     def _write(self, alarms: list[Alarm]) -> None:
         for alarm in alarms:
@@ -354,6 +410,7 @@ class _Run:
 
     def _commit(self) -> None:
         """First the alarms, then the state: a crash between the two repeats alarms and loses none."""
+        self._fold()
         self._sink.flush()
         now = time.monotonic()
         self._written.extend(now - received for received in self._waiting)
@@ -364,6 +421,7 @@ class _Run:
             update={
                 "position": self._after,
                 "bursts": self._folder.state(),
+                "groups": {} if self._reasons is None else self._reasons.state(),
                 "rows": self._state.rows + self.report.rows - self._counted[0],
                 "alarms": self._state.alarms + self.report.alarms - self._counted[1],
             }
