@@ -90,6 +90,19 @@ def test_info_needs_no_torch(model: Path) -> None:
     assert not imported("info", model) & {"torch", "zuko", "sklearn"}
 
 
+def test_info_of_an_exported_model() -> None:
+    golden = Path(__file__).parents[1] / "golden" / "exported-1.onnx"
+    shown = run("info", golden)
+    assert shown.code == 0
+    for words in ("LatentSculptor", "normal class benign", "ssh_bruteforce (40)", "498 normal rows", "ONNX, 0.1 MB"):
+        assert words in shown.out
+    told = json.loads(run("info", golden, "--json").out)
+    assert told["schema"]["normal"] == "benign"
+    assert told["bytes"] == golden.stat().st_size
+    assert not imported("info", golden) & {"torch", "zuko", "sklearn"}
+    refused(run("info", golden.with_name("none.onnx")), "there is no model file", "unseen export")
+
+
 def test_info(model: Path) -> None:
     shown = run("info", model)
     assert shown.code == 0

@@ -10,10 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 
 import unseen
-from unseen.detectors import UnseenDetector, trials
+from unseen.detectors import MetaLearner, UnseenDetector, trials
 from unseen.evidence import EVIDENCES, Sculpted
 from unseen.evidence.recipes import FAST
-from unseen.export import NotExpressible, export_detector
+from unseen.export import NotExpressible, export_detector, express_detector
+from unseen.export.graph import Graph
 from unseen.runtime import OnnxScorer
 
 SHORT = FAST.model_copy(update={"encoder_steps": 40, "flow_steps": 40})
@@ -50,12 +51,27 @@ def test_parity_on_real_traffic(fitted: tuple[UnseenDetector, pa.Table], tmp_pat
     np.testing.assert_array_equal(scorer.anomaly_score(rows.take(order[:77])), whole[order[:77]])
 
 
-def test_verdicts_are_refused_in_plain_words(fitted: tuple[UnseenDetector, pa.Table], tmp_path: Path) -> None:
+@pytest.mark.parametrize("verdicts", [["odd"] * 5, ["benign"] * 5, ["odd", "benign"] * 2])
+def test_verdicts_are_exported(fitted: tuple[UnseenDetector, pa.Table], verdicts: list[str], tmp_path: Path) -> None:
     detector, X = fitted
     detector.save(tmp_path / "m.unseen")
     adapted = unseen.load(tmp_path / "m.unseen")
     assert isinstance(adapted, UnseenDetector)
-    adapted.adapt(X.slice(0, 3), ["odd"] * 3)
-    with pytest.raises(NotExpressible, match="the verdicts of adapt cannot be expressed"):
-        export_detector(adapted, tmp_path / "m.onnx")
-    assert not (tmp_path / "m.onnx").exists()
+    # Those it is surest of, so that verdicts of either kind change something.
+    loudest = np.argsort(-adapted.anomaly_score(X.slice(0, 1500)))[: len(verdicts)]
+    quietest = np.argsort(adapted.anomaly_score(X.slice(0, 1500)))[: len(verdicts)]
+    judged = X.take(np.where(np.array(verdicts) == "odd", quietest, loudest))
+    adapted.adapt(judged, verdicts)
+    assert not np.array_equal(adapted.anomaly_score(judged), detector.anomaly_score(judged))
+    pq.write_table(X.slice(0, 1500), tmp_path / "rows.parquet")
+    parity = export_detector(adapted, tmp_path / "m.onnx", false_alarm_rate=0.01, check=tmp_path / "rows.parquet")
+    assert parity is not None
+    assert parity.faithful
+    np.testing.assert_allclose(
+        OnnxScorer(tmp_path / "m.onnx").anomaly_score(judged), adapted.anomaly_score(judged), rtol=1e-4
+    )
+
+
+def test_what_needs_gradients_is_refused_in_plain_words() -> None:
+    with pytest.raises(NotExpressible, match="along its network's gradient"):
+        express_detector(MetaLearner(), Graph(), "x")

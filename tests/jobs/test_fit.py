@@ -55,6 +55,22 @@ def test_the_table_on_the_terminal(flows: Path, tmp_path: Path) -> None:
     assert (quiet.out, quiet.err) == (done.out, "")
 
 
+def test_a_profile_says_where_the_time_went(flows: Path, tmp_path: Path) -> None:
+    words = ("fit", flows, *LABELLED, *SHORT, "--quiet", "--out", tmp_path / "m.unseen")
+    done = run(*words, "--profile", "--json")
+    seconds = json.loads(done.out)["profile"]
+    wanted = {"reading", "preparation", "1/3 encoder", "1/3 flow", "3/3 flow", "calibration", "writing", "the rest"}
+    assert wanted <= set(seconds)
+    assert all(taken >= 0.0 for taken in seconds.values())
+    # What belongs to no stage is little beside the training.
+    assert seconds["the rest"] < 0.5 * sum(seconds.values())
+    shown = run(*words, "--profile").out
+    assert "calibration" in shown
+    assert "share" in shown
+    assert "profile" not in json.loads(run(*words, "--json").out)
+    assert "share" not in run(*words).out
+
+
 def test_the_same_seed_gives_the_same_file_and_another_seed_another_split(flows: Path, tmp_path: Path) -> None:
     models = []
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):

@@ -28,6 +28,14 @@ SHAPE_RANGE = (0.1, 1.0)
 # Beyond this a difference of two scores could overflow; infinities are moved here.
 LARGEST = 1e300
 SMALLEST_SCALE = 1e-300
+# Networks round a score by about a millionth of its size, and no two runtimes alike. That may change the map's value
+# by this share at most, or by as much of its value at the median where it is smaller.
+ROUNDING = 1e-6
+LARGEST_CHANGE = 3e-4
+MEDIAN_VALUE = 0.3
+# Where the spread of scores is small beside their size, rounding is bounded by a share of the spread instead: the order
+# of such scores counts for more. Below the second share there is nothing but rounding.
+OF_SPREAD, LEAST_SPREAD = 1e-5, 1e-5
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +43,9 @@ class EvidenceMap:
     """Maps scores to −log10 p, continuous and never decreasing, so that several evidences share one scale.
 
     Within the validation scores the map interpolates −log10 of the mid-rank tail share, (#{> s} + ½#{= s} + ½)/(n + 1).
-    Beyond the largest one a generalised Pareto tail, fitted to the top 5 %, goes on strictly rising.
+    Knots so close that rounding would carry a score from one to the other are left out, so that a score computed in
+    single precision, in whatever order, has one value. Beyond the largest knot a generalised Pareto tail, fitted to the
+    top 5 %, goes on strictly rising.
     **The tail only orders rows; it never decides an alarm**: alarms come from a
     :class:`~unseen.calibrate.ConformalCalibrator` on other normals, whose guarantee holds whatever this map does.
 
@@ -55,11 +65,12 @@ class EvidenceMap:
     lower_scale: float
 
     @classmethod
-    def fit(cls, scores: ArrayLike) -> Self:
+    def fit(cls, scores: ArrayLike, *, rounding: float = ROUNDING) -> Self:
         """Learn the map on scores of validation normals.
 
         Arguments:
             scores: Raw scores of one evidence, shape (n,), n ≥ 1; ties and constants are fine.
+            rounding: By what share of its size a score may move as it is computed.
 
         Raises:
             InputError: If there is no row, or a score is NaN.
@@ -71,6 +82,8 @@ class EvidenceMap:
         shape, scale = _fit_tail(np.sort(raw))
         spread = float(np.median(raw) - knots[0])
         keep = _thin(knots.size)
+        knots, values = knots[keep], values[keep]
+        keep = _no_steeper(knots, values, _rounding(raw, knots, rounding))
         return cls(knots[keep], values[keep], shape, scale, spread if spread > 0.0 else scale)
 
     def __call__(self, scores: ArrayLike) -> NDArray[np.float64]:
@@ -121,6 +134,32 @@ def _thin(size: int) -> NDArray[np.intp]:
     top = MAX_KNOTS // 2
     lower = np.linspace(0, size - top - 1, MAX_KNOTS - top).round().astype(np.intp)
     return np.concatenate([lower, np.arange(size - top, size)])
+
+
+def _rounding(raw: NDArray[np.float64], knots: NDArray[np.float64], share: float) -> NDArray[np.float64]:
+    """By how much single precision may move a score near each knot."""
+    low, size, high = np.quantile(raw, 0.25), float(np.median(np.abs(raw))), np.quantile(raw, 0.75)
+    rounding = share * np.maximum(np.abs(knots), size)
+    spread = float(high - low)
+    return np.minimum(rounding, OF_SPREAD * share / ROUNDING * spread) if spread >= LEAST_SPREAD * size else rounding
+
+
+def _no_steeper(
+    knots: NDArray[np.float64], values: NDArray[np.float64], rounding: NDArray[np.float64]
+) -> NDArray[np.intp]:
+    """The knots to keep, the first and the last among them, so that rounding changes no value by much."""
+    # Multiplied by the change of value to the knot before, how far from it a knot must be.
+    reach = (rounding / (LARGEST_CHANGE * np.maximum(values, MEDIAN_VALUE))).tolist()
+    at, value = knots.tolist(), values.tolist()
+    last = len(at) - 1
+    kept = [0]
+    for j in range(1, last + 1):
+        # The last knot is where the tail begins: those too close before it go instead.
+        while j == last and len(kept) > 1 and at[j] - at[kept[-1]] < (value[j] - value[kept[-1]]) * reach[j]:
+            kept.pop()
+        if j == last or at[j] - at[kept[-1]] >= (value[j] - value[kept[-1]]) * reach[j]:
+            kept.append(j)
+    return np.array(kept, dtype=np.intp)
 
 
 def _interpolate(

@@ -45,6 +45,7 @@ def fit(
     flow_epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of the flow; the preset's own.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seeds the split and the training.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
+    profile: Annotated[bool, typer.Option("--profile", help="Say where the time went.")] = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -54,6 +55,7 @@ def fit(
     """
     from unseen.cli import output
     from unseen.jobs.fit import fit_file
+    from unseen.stages import recorded_stages
 
     # What was not given is not passed on: each detector has its own, and refuses those of another.
     own = {
@@ -63,7 +65,7 @@ def fit(
         "encoder_epochs": encoder_epochs,
         "flow_epochs": flow_epochs,
     }
-    with _interruptible(out), output.training_progress(quiet=quiet) as progress:
+    with _interruptible(out), recorded_stages() as seconds, output.training_progress(quiet=quiet) as progress:
         report = fit_file(
             data,
             out=out,
@@ -97,6 +99,7 @@ def fit(
                 "training": fitted.training_report_,
                 "notes": list(report.notes),
                 "telling_columns": report.telling,
+                **({"profile": seconds} if profile else {}),
             }
         )
         return
@@ -110,6 +113,18 @@ def fit(
         f"{len(fitted.schema_.columns)} feature columns, {len(fitted.preparer_.names)} prepared; "
         f"{fitted.calibrator_.rows:,} calibration rows: rates from {fitted.calibrator_.smallest_rate:.2g} up"
     )
+    if profile:
+        _print_profile(seconds)
+
+
+def _print_profile(seconds: dict[str, float]) -> None:
+    from unseen.cli import output
+
+    whole = sum(seconds.values())
+    table = output.table("stage", "seconds", "share", title=f"{whole:.1f} seconds")
+    for name, taken in sorted(seconds.items(), key=lambda entry: -entry[1]):
+        table.add_row(name, f"{taken:.2f}", output.percent(taken / whole))
+    output.print_table(table)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from unseen.cli.options import Json, Model
@@ -12,17 +13,16 @@ __all__ = ["info"]
 
 def info(model: Model, json: Json = False) -> None:
     """Say what is in a model file: data, columns, training, calibration."""
-    from unseen.artifact import read_artifact
     from unseen.cli import output
     from unseen.errors import ArtifactError
+    from unseen.loading import is_exported
 
-    manifest, tensors = read_artifact(model)
-    size = sum(array.nbytes for array in tensors.values())
+    manifest, counted, content = _exported(model) if is_exported(model) else _stored(model)
     if json:
-        output.print_json({**manifest, "tensor_bytes": size})
+        output.print_json({**manifest, **counted})
         return
     try:
-        lines = {**_summary(manifest), "tensors": f"{len(tensors)}, {size / 1e6:.1f} MB"}
+        lines = {**_summary(manifest), **content}
         columns = [f"{column['name']} ({column['kind']})" for column in manifest["schema"]["columns"]]
         dropped = [f"{name} ({reason})" for name, reason in manifest["preparation"]["dropped"].items()]
     except (LookupError, TypeError, ValueError, AttributeError) as error:
@@ -35,6 +35,25 @@ def info(model: Model, json: Json = False) -> None:
     output.say("columns: " + ", ".join(columns))
     if dropped:
         output.say("dropped: " + ", ".join(dropped))
+
+
+def _stored(model: Path) -> tuple[dict[str, Any], dict[str, int], dict[str, str]]:
+    """A model file's manifest, its size for a machine, and for a reader."""
+    from unseen.artifact import read_artifact
+
+    manifest, tensors = read_artifact(model)
+    size = sum(array.nbytes for array in tensors.values())
+    return dict(manifest), {"tensor_bytes": size}, {"tensors": f"{len(tensors)}, {size / 1e6:.1f} MB"}
+
+
+def _exported(model: Path) -> tuple[dict[str, Any], dict[str, int], dict[str, str]]:
+    """The same of an exported model."""
+    from unseen.runtime import OnnxScorer
+
+    manifest = OnnxScorer(model).metadata.model_dump(mode="json", by_alias=True)
+    size = model.stat().st_size
+    alarms = f"at a rate of {manifest['false_alarm_rate']:g}, where none is asked for"
+    return manifest, {"bytes": size}, {"alarms": alarms, "graph": f"ONNX, {size / 1e6:.1f} MB"}
 
 
 def _summary(manifest: Mapping[str, Any]) -> dict[str, str]:

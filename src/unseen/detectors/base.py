@@ -25,6 +25,7 @@ from unseen.detectors.rows import TrainingRows, training_rows
 from unseen.errors import ArtifactError, InputError, SchemaError, UnseenWarning
 from unseen.prepare import Preparer, PrepareSettings, Tally
 from unseen.schema import Schema
+from unseen.stages import stage
 from unseen.table import as_table, infer_schema, select
 
 __all__ = ["Detector", "DomainDetector", "Prepared", "Scored", "TrainingContext"]
@@ -209,8 +210,9 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
         fitting = rows.of("fit", anomalous=False)
         if settings.fit_on == "all":
             fitting |= rows.of("fit", anomalous=True)
-        self.preparer_ = Preparer.fit(features.filter(pa.array(fitting)), schema, settings)
-        data = Prepared(X=self._prepare(features), rows=rows)
+        with stage("preparation"):
+            self.preparer_ = Preparer.fit(features.filter(pa.array(fitting)), schema, settings)
+            data = Prepared(X=self._prepare(features), rows=rows)
         context = TrainingContext(
             seed=seed,
             checkpoint=None if checkpoint is None else Path(checkpoint),
@@ -218,7 +220,8 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
             progress=progress,
         )
         self.training_report_ = {**_counts(rows), **self._fit_evidence(data, context)}
-        self._calibrate(data.of("calibration", anomalous=False))
+        with stage("calibration"):
+            self._calibrate(data.of("calibration", anomalous=False))
         self.provenance_ = {}
         for message in self.training_report_.get("messages", []):
             warnings.warn(message, UnseenWarning, stacklevel=3)

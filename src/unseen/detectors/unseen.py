@@ -21,6 +21,7 @@ from unseen.evidence import EVIDENCES, Evidence, EvidenceRows, Sculpted
 from unseen.evidence.places import Prototypes
 from unseen.prepare import PRESETS, PrepareSettings
 from unseen.schema import nearest
+from unseen.stages import stage
 from unseen.table import as_labels, select
 
 __all__ = ["KNOWN_OFFSET", "UnseenDetector"]
@@ -31,6 +32,8 @@ KNOWN_OFFSET = 0.5
 # Normals kept for `adapt`: to tell what nearness to a verdict is worth, and to calibrate again.
 _REFERENCES = 2_000
 _CALIBRATION = 20_000
+# The maps before it pass on what single precision rounds several times over.
+_FUSED_ROUNDING = 1e-5
 
 
 class UnseenDetector(Detector):
@@ -129,7 +132,7 @@ class UnseenDetector(Detector):
         check_families(rows.classes, self.families)
         family = known_families(rows, self.families)
         fitted: dict[str, Evidence] = {
-            name: kind.fit(
+            name: stage(f"evidence {name}")(kind.fit)(
                 rows,
                 # The libraries beneath take 31 bits.
                 seed=(context.seed * 1000 + number) % 2**31,
@@ -144,10 +147,11 @@ class UnseenDetector(Detector):
         self.evidences_ = {name: evidence for name, evidence in fitted.items() if not silent or name != Sculpted.name}
         raw = self._raw(rows.normals_validation)
         self.maps_ = [EvidenceMap.fit(column) for column in raw.T]
-        trials = left_out_trials(self.evidences_, self.maps_, rows, family, seed=context.seed)
+        with stage("families left out"):
+            trials = left_out_trials(self.evidences_, self.maps_, rows, family, seed=context.seed)
         weights = self._weigh(trials)
         self.weights_ = dict(zip(self.views_, weights.tolist(), strict=True))
-        self.fused_map_ = EvidenceMap.fit(self._fused(self._mapped(raw)))
+        self.fused_map_ = EvidenceMap.fit(self._fused(self._mapped(raw)), rounding=_FUSED_ROUNDING)
         self.verdicts_: Verdicts | None = None
         self._remember(rows, context.seed)
         return {"weights": self.weights_, "left_out": self._caught(trials), "messages": self._messages(rows, trials)}

@@ -19,11 +19,11 @@ from unseen.errors import ArtifactError
 from unseen.evidence.base import Matrix
 from unseen.evidence.places import nearest_distance
 
-__all__ = ["Verdicts"]
+__all__ = ["OFFSET", "Verdicts"]
 
 # A verdict counts as it stands, but for this factor of three in p: enough to raise an alarm alone, while it takes
 # little of the false alarms from the other evidences.
-_OFFSET = 0.5
+OFFSET = 0.5
 # A row as near to a normal verdict as this share of normals are to each other is taken for the same row.
 _SAME_SHARE = 0.25
 
@@ -74,7 +74,7 @@ class Verdicts:
             cleared = (to_normal <= self.same) & (to_normal < to_anomaly)
             result[cleared] *= 0.5
         if self.near is not None:
-            result = np.maximum(result, self.near(-to_anomaly) - _OFFSET)
+            result = np.maximum(result, self.near(-to_anomaly) - OFFSET)
         return result
 
     def nearness(self, places: Matrix) -> NDArray[np.float64]:

@@ -10,13 +10,13 @@ from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BLOCK", "Arrays", "Evidence", "EvidenceRows", "Matrix", "score_in_blocks"]
+__all__ = ["BLOCK", "Arrays", "Evidence", "EvidenceRows", "Matrix", "score_in_blocks", "score_row_by_row"]
 
 Matrix = NDArray[np.float32]
 Arrays = dict[str, NDArray[Any]]
 
 # Rows handed to a library at a time, always exactly as many.
-BLOCK = 2048
+BLOCK = 256
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,16 @@ class Evidence(Protocol):
         Raises:
             ArtifactError: If arrays are missing or do not fit the settings.
         """
+
+
+def score_row_by_row(score: Callable[[Matrix], NDArray[Any]], X: Matrix) -> NDArray[np.float64]:
+    """One column of scores by something that looks at each row on its own, as trees do, shape (n, 1).
+
+    Arguments:
+        score: Scores any number of rows but none, shape (n,).
+        X: Prepared rows, shape (n, d).
+    """
+    return np.asarray(score(X), dtype=np.float64)[:, None] if len(X) else np.empty((0, 1))
 
 
 def score_in_blocks(score: Callable[[Matrix], NDArray[Any]], X: Matrix) -> NDArray[np.float64]:

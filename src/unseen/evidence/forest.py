@@ -12,7 +12,7 @@ from sklearn import ensemble
 
 from unseen.errors import InputError
 from unseen.evidence.array_forest import ArrayForest
-from unseen.evidence.base import EvidenceRows, Matrix, score_in_blocks
+from unseen.evidence.base import EvidenceRows, Matrix, score_row_by_row
 
 __all__ = ["RandomisedForest"]
 
@@ -70,7 +70,7 @@ class RandomisedForest(ArrayForest):
 
     def score(self, X: Matrix) -> NDArray[np.float64]:
         """The mean share of anomalies in a row's leaves, in [0, 1], shape (n, 1)."""
-        return score_in_blocks(lambda block: self.total(block) / len(self.column), X)
+        return score_row_by_row(lambda rows: self.total(rows) / len(self.column), X)
 
 
 def _share(tree: Any) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn import ensemble
 
 from unseen.evidence.array_forest import ArrayForest
-from unseen.evidence.base import Arrays, EvidenceRows, Matrix, score_in_blocks
+from unseen.evidence.base import Arrays, EvidenceRows, Matrix, score_row_by_row
 
 __all__ = ["Isolation"]
 
@@ -61,7 +61,7 @@ class Isolation(ArrayForest):
 
     def score(self, X: Matrix) -> NDArray[np.float64]:
         """The forest's anomaly score in (0, 1), shape (n, 1)."""
-        return score_in_blocks(lambda block: np.exp2(-self.total(block) / (len(self.column) * self.usual_depth)), X)
+        return score_row_by_row(lambda rows: np.exp2(-self.total(rows) / (len(self.column) * self.usual_depth)), X)
 
     @property
     def usual_depth(self) -> float:

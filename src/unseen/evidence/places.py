@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseen.errors import ArtifactError
-from unseen.evidence.base import BLOCK, Matrix
+from unseen.evidence.base import Matrix
 
 __all__ = ["Prototypes", "group_places", "nearest_distance"]
 
@@ -18,6 +18,8 @@ _PER_CLASS = 64
 # A row is of a class if it lies no farther from it than this share of the class's own rows.
 _OWN_SHARE = 0.95
 _MOST_GROUPS = 1_000
+# Differences of so many pairs of rows are held at a time.
+_PAIRS = 131_072
 
 
 def nearest_distance(places: Matrix, references: Matrix) -> NDArray[np.float64]:
@@ -31,7 +33,7 @@ def nearest_distance(places: Matrix, references: Matrix) -> NDArray[np.float64]:
     """
     nearest = np.full(len(places), np.inf)
     # The widest intermediate is a block of rows by references by dimensions.
-    size = max(1, BLOCK * 64 // max(1, len(references)))
+    size = max(1, _PAIRS // max(1, len(references)))
     for start in range(0, len(places) if len(references) else 0, size):
         block = places[start : start + size, None, :].astype(np.float64) - references[None, :, :]
         nearest[start : start + size] = np.sqrt(np.square(block).sum(axis=2).min(axis=1))

@@ -20,6 +20,7 @@ from unseen.nn.scorer import SculptedScorer, Triage, Whitening, flow_input
 from unseen.nn.sculpt import FlowSettings, SculptSettings, train_encoder, train_flow
 from unseen.nn.state import load_arrays, restore, to_arrays
 from unseen.nn.train import Progress, ProgressCallback
+from unseen.stages import stage
 
 __all__ = ["SculptedFlow", "SculptedRecipe"]
 
@@ -117,7 +118,7 @@ class SculptedFlow:
         stage_one = recipe.sculpt.model_copy(
             update={"seed": seed, **_epochs(recipe.encoder_steps, recipe.sculpt, len(X))}
         )
-        encoded = train_encoder(
+        encoded = stage(f"{name}encoder")(train_encoder)(
             X,
             mask,
             X_validation,
@@ -130,7 +131,7 @@ class SculptedFlow:
         projections = _fit_projections(recipe, normals, encoded.encoder)
         Z, Z_validation = (_flow_rows(rows, encoded.encoder, *projections) for rows in (normals, normals_validation))
         stage_two = recipe.flow.model_copy(update={"seed": seed, **_epochs(recipe.flow_steps, recipe.flow, len(Z))})
-        density = train_flow(
+        density = stage(f"{name}flow")(train_flow)(
             Z,
             Z_validation,
             stage_two,

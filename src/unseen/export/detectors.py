@@ -6,13 +6,14 @@ from functools import singledispatch
 
 import numpy as np
 
-from unseen.detectors import Detector, LatentSculptor, UnseenDetector
+from unseen.detectors import Detector, LatentSculptor, MetaLearner, UnseenDetector
 from unseen.detectors.sculptor import SQUEEZED
 from unseen.detectors.unseen import KNOWN_OFFSET
 from unseen.evidence import EVIDENCES
 from unseen.export.calibration import express_fusion, express_maps
-from unseen.export.evidence import NotExpressible, express_evidence
+from unseen.export.evidence import NotExpressible, express_evidence, express_places
 from unseen.export.graph import Graph
+from unseen.export.verdicts import express_verdicts
 
 __all__ = ["express_detector"]
 
@@ -47,8 +48,6 @@ def _(detector: LatentSculptor, graph: Graph, x: str) -> str:
 
 @express_detector.register
 def _(detector: UnseenDetector, graph: Graph, x: str) -> str:
-    if detector.verdicts_ is not None:
-        raise NotExpressible("the verdicts of adapt cannot be expressed in ONNX; export the detector from before adapt")
     views = [view for evidence in detector.evidences_.values() for view in express_evidence(evidence, graph, x)]
     mapped = express_maps(graph, graph.concat([graph.unsqueeze(view) for view in views]), detector.maps_)
     weights = np.array(list(detector.weights_.values())) / len(detector.weights_)
@@ -59,7 +58,19 @@ def _(detector: UnseenDetector, graph: Graph, x: str) -> str:
         # What the trees know may raise an alarm alone.
         offset = graph.constant(KNOWN_OFFSET, np.float64)
         score = graph.concat([score, graph("Sub", graph.columns(mapped, known), offset)])
-    return graph.reduced(score, "ReduceMax")
+    score = graph.reduced(score, "ReduceMax")
+    if detector.verdicts_ is None or detector.space_ is None:
+        return score
+    places = express_places(detector.space_.flow.scorer, graph, x)
+    return express_verdicts(graph, score, places, detector.verdicts_)
+
+
+@express_detector.register
+def _(detector: MetaLearner, graph: Graph, x: str) -> str:
+    raise NotExpressible(
+        "MetaLearner moves each row along its network's gradient before it scores it, and a graph for scoring has no "
+        "gradients; score with the model itself"
+    )
 
 
 def _triage_first(graph: Graph, triage: str, density: str, *, highest: float) -> str:

@@ -63,6 +63,10 @@ class Graph:
             self._initializers.append(self._onnx.numpy_helper.from_array(array, self._constants[key]))
         return self._constants[key]
 
+    def tensor(self, value: NDArray[Any]) -> Any:
+        """A tensor as operators take it for an attribute."""
+        return self._onnx.numpy_helper.from_array(value)
+
     def __call__(self, operator: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
         """Add a node with one output; its name."""
         name = f"{operator.lower()}_{len(self._nodes)}"

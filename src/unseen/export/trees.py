@@ -38,8 +38,8 @@ class Tree:
 def express_trees(graph: Graph, x: str, trees: Sequence[Tree]) -> str:
     """The sum over trees of the value of the leaf each row falls into: float64, shape (rows,).
 
-    The operator adds in single precision. Each tree therefore is a target of its own, and the sum is taken here in
-    double: rows that differ in one leaf can have sums so close that single precision would let them change places.
+    Thresholds compare and leaves add up in double precision, and only the sum is rounded to single: rows that differ in
+    one leaf can have sums so close that adding in single precision would let them change places.
     """
     sizes = [len(tree.column) for tree in trees]
     column, threshold, left, right, value = (
@@ -49,30 +49,24 @@ def express_trees(graph: Graph, x: str, trees: Sequence[Tree]) -> str:
     number = np.repeat(np.arange(len(trees)), sizes)
     node = np.concatenate([np.arange(size) for size in sizes])
     leaf = column < 0
-    values = graph(
+    total = graph(
         "TreeEnsembleRegressor",
-        x,
+        graph.float64(x),
         domain="ai.onnx.ml",
-        n_targets=len(trees),
+        n_targets=1,
         nodes_treeids=number.tolist(),
         nodes_nodeids=node.tolist(),
         nodes_featureids=np.where(leaf, 0, column).tolist(),
         nodes_modes=np.where(leaf, "LEAF", "BRANCH_LEQ").tolist(),
-        nodes_values=np.where(leaf, 0.0, _rounded_down(threshold)).tolist(),
+        nodes_values_as_tensor=graph.tensor(np.where(leaf, 0.0, threshold)),
         nodes_truenodeids=np.where(leaf, 0, left).tolist(),
         nodes_falsenodeids=np.where(leaf, 0, right).tolist(),
         target_treeids=number[leaf].tolist(),
         target_nodeids=node[leaf].tolist(),
-        target_ids=number[leaf].tolist(),
-        target_weights=value[leaf].tolist(),
+        target_ids=np.zeros(np.count_nonzero(leaf), dtype=np.int64).tolist(),
+        target_weights_as_tensor=graph.tensor(value[leaf].astype(np.float64)),
     )
-    return graph.weighted_sum(graph.float64(values), np.ones(len(trees)))
-
-
-def _rounded_down(threshold: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The largest single-precision numbers not above the thresholds: prepared rows compare with both alike."""
-    single = threshold.astype(np.float32)
-    return np.where(single > threshold, np.nextafter(single, np.float32(-np.inf)), single).astype(np.float64)
+    return graph("Squeeze", graph.float64(total), graph.constant([1], np.int64))
 
 
 def boosted_trees(text: str) -> list[Tree]:

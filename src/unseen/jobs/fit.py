@@ -23,6 +23,7 @@ from unseen.jobs.split import RowSplit, hidden_classes, labels_of
 from unseen.jobs.times import time_edges
 from unseen.schema import Schema, resolve_normal
 from unseen.sources import Source, open_source
+from unseen.stages import stage
 from unseen.table import category_values, check_present, infer_schema
 
 __all__ = ["FitReport", "fit_file"]
@@ -104,15 +105,17 @@ def fit_file(
     ignore = [*ignore, *metadata]
     if domain is not None:
         check_present(source.schema.names, [domain], option="domain")
+        if domain == label:
+            raise InputError(f"{label!r} is the label; name the column of days, hosts or sites instead: --domain")
         ignore = list(dict.fromkeys([*ignore, domain]))
     schema = _schema(source, split, label=label, ignore=ignore, categorical=categorical)
-    schema, split = _known_classes(source, schema, split, normal=normal, hide=hide)
-    table, labels, aligned, counts = _training_part(source, schema, split, domain)
+    schema, split = stage("reading")(_known_classes)(source, schema, split, normal=normal, hide=hide)
+    table, labels, aligned, counts = stage("reading")(_training_part)(source, schema, split, domain)
     report = FitReport(fitted, counts, notes=[*source.notes, *_split_notes(counts, schema, split)])
     if metadata:
         report.notes.append(f"metadata and no features: {', '.join(metadata)}")
     if labels is not None:
-        report.telling = telling_columns(table, labels != schema.normal, schema)
+        report.telling = stage("telling columns")(telling_columns)(table, labels != schema.normal, schema)
     fitted.set_params(normal=schema.normal)
     report.notes += _train(fitted, table, labels, aligned, checkpoints, resume=resume, progress=progress)
     # The label and ignored columns are the file's, not the fitted table's; scoring the file again must know them.
@@ -124,7 +127,7 @@ def fit_file(
         "counts": counts,
         "telling_columns": report.telling,
     }
-    fitted.save(out)
+    stage("writing")(fitted.save)(out)
     report.notes += keep_rejects(source, out)
     checkpoints.discard()
     return report
