@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -46,13 +46,15 @@ def split(lab: tuple[pa.Table, np.ndarray]) -> Split:
 def short_training() -> Iterator[None]:
     """Networks train for fewer steps here than in earnest."""
     from unseen.baselines import coral, mtae, mtl_red, networks, odin, resad
+    from unseen.nn.meta.presets import FAST
     from unseen.nn.rivals import classifier
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(networks, "_STEPS", STEPS)
         patch.setattr(networks, "_DEVNET_STEPS", STEPS)
-        # Half the width and a third of the depth: a tenth of the cost, and enough for what is tested.
-        patch.setattr(classifier, "ResidualEncoder", partial(classifier.ResidualEncoder, width=128, blocks=1))
+        # Half the width and half the depth: enough for what is tested.
+        small = FAST.model_copy(update={"width": 64, "blocks": 1})
+        patch.setattr(classifier, "FAST", small)
         for rival in (coral, mtae, mtl_red, odin, resad):
             patch.setattr(rival, "_STEPS", RIVAL_STEPS)
         for rival in (coral, mtl_red, odin):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ from tests.baselines.conftest import Split
 
 from unseen.baselines import BASELINES
 from unseen.baselines.base import FittingRows
-from unseen.baselines.families import budget, choose, domain_pools
+from unseen.baselines.families import STEPS, budget, choose, domain_pools
 from unseen.baselines.odin import discrete_columns
 from unseen.errors import UnseenWarning
+from unseen.nn.meta.presets import FAST
 
 
 def rows_of(families: dict[str, int], domains: bool = False) -> FittingRows:
@@ -105,3 +107,14 @@ def test_what_was_chosen_is_reported(fitted_of: Any) -> None:
         report = fitted_of(name).training_report_
         reached = report["auroc_of_seen_families"]
         assert reached[str(report[chosen])] == max(reached.values()), name
+
+
+def test_the_rivals_take_as_many_steps_as_meta_learner() -> None:
+    outer = FAST.outer_epochs * math.ceil(50 / (FAST.outer_batch // 2 // 3))
+    assert FAST.inner_steps is not None
+    assert FAST.episodes * (FAST.inner_steps + outer) == STEPS
+    # Epochs over the normals are rounded, so that steps are about as many.
+    for normals in (100, 3000, 9000):
+        settings = budget(STEPS, normals, 0)
+        steps = settings.epochs * math.ceil(normals / settings.batch_size)
+        assert abs(steps - STEPS) <= math.ceil(normals / settings.batch_size)

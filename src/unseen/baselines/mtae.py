@@ -11,13 +11,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from unseen.baselines.base import FittingRows
-from unseen.baselines.families import FamilyBaseline, budget, domain_pools
+from unseen.baselines.families import STEPS, FamilyBaseline, domain_pools, drawn_budget
 from unseen.nn.inference import run_in_chunks
 from unseen.nn.rivals.mtae import train_mtae
 
 __all__ = ["DMTAE", "MTAE"]
 
-_STEPS = 400
+_STEPS = STEPS
 _ITERATIONS = 200
 
 
@@ -26,7 +26,7 @@ class MTAE(FamilyBaseline):
 
     Each row is restored as a partner row of the same class, normal or anomaly, in every domain. Changed for tables: a
     domain is one of those ``fit`` is given, else a known family with all normals; decoders are linear, since prepared
-    values are not bounded by 0 and 1; 256 sigmoid units, 400 steps of 256 rows with partners drawn anew each step, at
+    values are not bounded by 0 and 1; 256 sigmoid units, 640 steps of 256 rows with partners drawn anew each step, at
     most four domains a step, instead of 100 epochs; the classifier is linear on a frozen latent. Nothing is searched.
     With one domain it is a plain autoencoder over partners, and says so. For the arguments see
     :class:`~unseen.baselines.base.Baseline`.
@@ -42,7 +42,7 @@ class MTAE(FamilyBaseline):
 
     def _fit_rows(self, rows: FittingRows, seed: int) -> dict[str, Any]:
         pools = domain_pools(rows)
-        self.network_, report = train_mtae(pools, budget(_STEPS, len(rows.normals), seed), masked=self.masked)
+        self.network_, report = train_mtae(pools, drawn_budget(_STEPS, seed), masked=self.masked)
         self.classifier_ = LogisticRegression(class_weight="balanced", max_iter=_ITERATIONS)
         with warnings.catch_warnings():
             # A bound on the iterations is a setting here and no accident.

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseen.baselines.base import FittingRows
-from unseen.baselines.families import FamilyBaseline, budget, choose, one_pool
+from unseen.baselines.families import STEPS, FamilyBaseline, choose, drawn_budget, one_pool
 from unseen.nn.inference import run_in_chunks
 from unseen.nn.rivals.mtl_red import train_mtl_red
 
 __all__ = ["MTLRED"]
 
-_STEPS = 300
+_STEPS = STEPS
 # A candidate is compared after so many.
 _SHORT = 60
 # Weights of the restoration and of the mutual information.
@@ -25,7 +25,7 @@ class MTLRED(FamilyBaseline):
     """The margin of a classifier trained with reconstruction and against mutual information of row and latent.
 
     Loss: cross-entropy, plus the mean squared error of the restored row, plus the matrix-based Rényi mutual
-    information (order 2) of a batch's rows and latents. Changed for tables: MetaLearner's encoder, one phase of 300
+    information (order 2) of a batch's rows and latents. Changed for tables: MetaLearner's encoder, one phase of 640
     steps of 256 rows, one half known anomalies; kernels as wide as the batch's median distance, so that no width is
     chosen. Both weights, {0.1, 1} and {0.01, 0.1}, are chosen on seen families after 60 steps. For the arguments see
     :class:`~unseen.baselines.base.Baseline`.
@@ -39,11 +39,11 @@ class MTLRED(FamilyBaseline):
 
     def _fit_rows(self, rows: FittingRows, seed: int) -> dict[str, Any]:
         def scores(shown: FittingRows, X: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-            short = budget(_SHORT, len(shown.normals), seed)
+            short = drawn_budget(_SHORT, seed)
             return [run_in_chunks(train_mtl_red(one_pool(shown), *pair, short)[0], X) for pair in _WEIGHTS]
 
         weights, reasons = choose(rows, _WEIGHTS, scores, seed)
-        settings = budget(_STEPS, len(rows.normals), seed)
+        settings = drawn_budget(_STEPS, seed)
         self.network_, report = train_mtl_red(one_pool(rows), *weights, settings)
         return {"network": report.model_dump(mode="json"), "weights": weights, **reasons}
 

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseen.baselines.base import FittingRows, drawn
-from unseen.baselines.families import FamilyBaseline, budget
+from unseen.baselines.families import STEPS, FamilyBaseline, budget
 from unseen.nn.inference import run_in_chunks
 from unseen.nn.rivals.resad import train_resad
 
 __all__ = ["ResAD"]
 
-_STEPS = 400
+_STEPS = STEPS
 _REFERENCES = 256
 
 
@@ -24,7 +24,7 @@ class ResAD(FamilyBaseline):
     A constraint network pulls normals' residuals into a ball, a flow of eight affine coupling blocks learns their
     density; known anomalies, where there are any, are pushed below the normals' boundary. Changed for tables: prepared
     rows stand for image features, and the references are shared evenly by the domains that ``fit`` is given, the
-    nearest of all being taken, since a row to score comes without its domain; 400 steps of 128 normals and as many
+    nearest of all being taken, since a row to score comes without its domain; 640 steps of 128 normals and as many
     known anomalies. Nothing is searched. For the arguments see :class:`~unseen.baselines.base.Baseline`.
 
     References:

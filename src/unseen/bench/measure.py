@@ -107,7 +107,9 @@ def _weighted_precision(
     last = np.append(np.flatnonzero(np.diff(found)), found.size - 1)
     recall = caught[last]
     false_alarms = (normals.size - np.searchsorted(normals, found[last], side="left")) / normals.size
-    return float(np.sum(np.diff(recall, prepend=0.0) * recall / (recall + false_alarms)))
+    # Rows of no weight may come before all others: nothing is caught there, and no precision is needed.
+    precision = recall / np.where(recall > 0, recall + false_alarms, 1.0)
+    return float(np.sum(np.diff(recall, prepend=0.0) * precision))
 
 
 class PeakMemory:

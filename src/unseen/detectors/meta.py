@@ -19,6 +19,7 @@ from unseen.nn.meta.train import train_meta
 from unseen.nn.state import to_arrays
 from unseen.prepare import PRESETS, PrepareSettings
 from unseen.schema import shorten
+from unseen.stages import stage
 
 __all__ = ["MetaLearner"]
 
@@ -37,8 +38,10 @@ class MetaLearner(DomainDetector):
     roles rotate, so that the surface is calibrated against families other than those whose normals were just learned.
 
     On normals alone an encoder learns to call every row normal, and few outer steps do not undo that. So the default
-    preset departs from the paper: the inner loop also sees the shots of the families outside the outer role, and the
-    encoder's last block learns in the outer loop. :mod:`unseen.nn.meta.presets` lists what is changed.
+    preset departs from the paper: the inner loop also sees the shots of the families outside the outer role, and half
+    of its rows are of all roles; rows are not restored; the encoder's last block learns in the outer loop; and the
+    weights are averaged over episodes. :mod:`unseen.nn.meta.presets` lists what is changed, and
+    ``docs/experiments/meta-learning.md`` what it is worth: about as much as the same network with one loss.
 
     Without domains the normals are clustered. Each family is tied to the domain its rows name, or to the one nearest
     to them. A score needs no domain, so rows of a domain never seen are scored like all others. With one known family
@@ -138,7 +141,7 @@ class MetaLearner(DomainDetector):
         self.recipe_ = recipe
         rows, told = self._rows(data, context.seed)
         folder = context.folder("meta")
-        self.network_, report = train_meta(
+        self.network_, report = stage("episodes")(train_meta)(
             rows,
             training,
             checkpoint=None if folder is None else folder / "episodes.checkpoint",

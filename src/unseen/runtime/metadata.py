@@ -35,6 +35,7 @@ class Metadata(BaseModel):
     format_version: int
     written_by: str
     detector: str
+    parameters: dict[str, Any] = Field(default_factory=dict)
     false_alarm_rate: float = Field(gt=0, lt=1)
     schema_: Schema = Field(alias="schema")
     preparation: Preparer

@@ -17,8 +17,9 @@ from unseen.nn.train import Progress, ProgressCallback
 
 SETTINGS = {
     "multi-directional": SMALL.model_copy(
-        update={"episodes": 6, "keep": "selected", "error_view": True, "anneal": True, "last_calibration": True}
+        update={"episodes": 6, "keep": "selected", "error_view": True, "last_calibration": True}
     ),
+    "averaged": SMALL.model_copy(update={"episodes": 8, "average": True, "replay": 0.5, "last_calibration": True}),
     "joint": SMALL.model_copy(update={"mode": "joint", "episodes": 30}),
 }
 

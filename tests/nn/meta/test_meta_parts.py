@@ -192,6 +192,13 @@ def test_two_tasks_in_conflict_do_not_hurt_each_other() -> None:
     assert total @ two > 0
 
 
+@pytest.mark.parametrize("size", [1e-20, 1e-30, 0.0])
+def test_a_solved_task_of_a_tiny_gradient_turns_nothing_into_nan(size: float) -> None:
+    gradient, solved = torch.tensor([1.0, 1.0]), torch.tensor([-1.0, 0.0]) * size
+    left = without_conflict(gradient, solved)
+    assert left.tolist() == ([0.0, 1.0] if size else [1.0, 1.0])
+
+
 # ---- roles ----------------------------------------------------------------------------------------------------------
 
 

@@ -16,13 +16,13 @@ from made import SMALL, made_rows
 
 from unseen.errors import ArtifactError
 from unseen.metrics import auroc
-from unseen.nn.meta.loops import inner_loop, outer_loop
+from unseen.nn.meta.loops import _replayed, inner_loop, outer_loop
 from unseen.nn.meta.network import MetaNetwork, build_network, scores
 from unseen.nn.meta.presets import CONTROLS, FAST
-from unseen.nn.meta.rows import SYNTHETIC
+from unseen.nn.meta.rows import SYNTHETIC, MetaRows
 from unseen.nn.meta.settings import MetaSettings
 from unseen.nn.meta.train import train_meta
-from unseen.nn.state import to_arrays
+from unseen.nn.state import load_arrays, to_arrays
 
 SIZE = {"width": 16, "latent": 8, "blocks": 1, "episodes": 3, "inner_epochs": 1, "inner_batch": 64, "outer_epochs": 2}
 
@@ -30,6 +30,13 @@ SIZE = {"width": 16, "latent": 8, "blocks": 1, "episodes": 3, "inner_epochs": 1,
 def changed(before: dict[str, np.ndarray], network: MetaNetwork) -> set[str]:
     """The names of the parameters that differ, to the last bit."""
     return {name for name, array in to_arrays(network).items() if array.tobytes() != before[name].tobytes()}
+
+
+def restored(arrays: dict[str, np.ndarray]) -> MetaNetwork:
+    """A small network with these weights."""
+    network = build_network(6, SMALL)
+    load_arrays(network, arrays)
+    return network
 
 
 def outer(settings: MetaSettings) -> tuple[set[str], dict[str, float]]:
@@ -87,6 +94,66 @@ def test_the_released_inner_loop_sees_the_anomalies_of_its_role() -> None:
     )
     assert not np.array_equal(first["head.weight"], moved_inner["head.weight"])
     assert np.array_equal(first["head.weight"], moved_outer["head.weight"])
+
+
+def test_replay_mixes_in_rows_of_all_domains_and_families() -> None:
+    rows = made_rows()
+    rows = replace(rows, inner_known=rows.known, inner_family=rows.family)
+
+    def trained(shown: MetaRows, share: float) -> dict[str, np.ndarray]:
+        settings = SMALL.model_copy(update={"inner_shots": True, "replay": share})
+        network = build_network(6, settings)
+        inner_loop(network, shown, (0, 2), 0, settings, np.random.default_rng(0), name="inner", labelled_of=(0, 2))
+        return to_arrays(network)
+
+    other_domain = replace(rows, normals=rows.normals + 2 * (rows.domain == 1)[:, None].astype(np.float32))
+    outer_role = np.isin(rows.family, (1, 3))[:, None].astype(np.float32)
+    other_families = replace(rows, inner_known=rows.inner_known + outer_role)
+    for changed_rows in (other_domain, other_families):
+        assert not changed(trained(rows, 0.0), restored(trained(changed_rows, 0.0)))
+        assert changed(trained(rows, 0.5), restored(trained(changed_rows, 0.5)))
+
+
+def test_replayed_rows_are_of_all_families_in_equal_parts() -> None:
+    family = np.repeat([0, 1, SYNTHETIC], [5, 95, 900])
+    everything = np.repeat(family[:, None], 2, axis=1).astype(np.float32)
+    mixed = _replayed(np.full((4000, 2), 7, dtype=np.float32), everything, family, 0.75, np.random.default_rng(0))
+    values, counts = np.unique(mixed[:, 0], return_counts=True)
+    assert values.tolist() == [SYNTHETIC, 0, 1, 7]
+    assert counts[-1] == 1000
+    np.testing.assert_allclose(counts[:3], 1000, atol=120)
+    none = np.empty((0, 2), dtype=np.float32)
+    assert _replayed(none, none, family[:0], 0.5, np.random.default_rng(0)).shape == (0, 2)
+
+
+def test_the_mean_of_the_second_half_is_kept_and_calibrated_last() -> None:
+    after: list[dict[str, np.ndarray]] = []
+    settings = SMALL.model_copy(update={"average": True, "episodes": 8})
+
+    def keep(_: int, network: MetaNetwork) -> None:
+        after.append({name: np.array(array, dtype=np.float64) for name, array in to_arrays(network).items()})
+
+    network, report = train_meta(made_rows(), settings, after_episode=keep)
+    episodes = len(report.history)
+    first = episodes // 2
+    # What the last episode ended with is not seen: it follows from the mean and the others.
+    plain: list[dict[str, np.ndarray]] = []
+    train_meta(
+        made_rows(),
+        settings.model_copy(update={"average": False}),
+        after_episode=lambda _, net: plain.append(
+            {name: np.array(array, dtype=np.float64) for name, array in to_arrays(net).items()}
+        ),
+    )
+    assert len(plain) == episodes
+    for name, kept in to_arrays(network).items():
+        np.testing.assert_allclose(kept, np.mean([arrays[name] for arrays in plain[first:]], axis=0), atol=1e-5)
+    # The mean is taken once, at the end: the episodes before run as ever.
+    for ours, theirs in zip(after[:-1], plain[:-1], strict=True):
+        assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
+    calibrated, _ = train_meta(made_rows(), settings.model_copy(update={"last_calibration": True}))
+    touched = changed({name: np.asarray(array) for name, array in to_arrays(network).items()}, calibrated)
+    assert touched == {"head.weight", "head.bias", "log_temperature"}
 
 
 def test_training_never_reads_validation_rows_into_a_gradient() -> None:
@@ -157,7 +224,8 @@ def test_every_control_changes_something(controlled: dict[str, np.ndarray], name
 
 def test_it_beats_its_untrained_and_its_shuffled_twin() -> None:
     rows = made_rows(shots=25, shift=4.0)
-    size = {**SIZE, "outer_epochs": 20, "head_rate": 1e-2, "inner_shots": True, "anneal": True, "episodes": 6}
+    size = {**SIZE, "episodes": 6, "inner_epochs": 3, "head_rate": 1e-2, "inner_shots": True, "last_calibration": True}
+    size |= {"replay": 0.5, "average": True, "reconstruction": 0.0}
     held_out = made_rows(shots=60, shift=4.0)
 
     def area(**switches: object) -> float:
@@ -168,11 +236,13 @@ def test_it_beats_its_untrained_and_its_shuffled_twin() -> None:
 
     real = area()
     assert real > 0.8
-    assert real > area(inner=False, outer=False) + 0.05
+    assert real > area(inner=False, outer=False, last_calibration=False) + 0.05
     assert real > area(shuffled_outer=True, inner_shots=False) + 0.05
 
 
-@pytest.mark.parametrize(("mode", "episode"), [("multi-directional", 1), ("multi-directional", 4), ("joint", 3)])
+@pytest.mark.parametrize(
+    ("mode", "episode"), [("multi-directional", 1), ("multi-directional", 4), ("averaged", 7), ("joint", 3)]
+)
 def test_killed_and_resumed_is_bit_equal(tmp_path: Path, mode: str, episode: int) -> None:
     script = [sys.executable, killable_meta.__file__, mode, str(tmp_path), str(episode)]
     done = subprocess.run(script, capture_output=True, text=True, check=False)

@@ -5,6 +5,14 @@ from __future__ import annotations
 from unseen.bench.experiments import (
     cross_data,
     evidences,
+    meta_controls,
+    meta_domains,
+    meta_far,
+    meta_learning,
+    meta_margin,
+    meta_sculpted,
+    meta_shots,
+    meta_spread,
     paper_table,
     raw_flow,
     self_supervised,
@@ -35,7 +43,24 @@ __all__ = [
 
 EXPERIMENTS: dict[str, Experiment] = {
     module.EXPERIMENT.name: module.EXPERIMENT
-    for module in (paper_table, weights, thresholds, stages, raw_flow, cross_data, self_supervised, evidences)
+    for module in (
+        paper_table,
+        weights,
+        thresholds,
+        stages,
+        raw_flow,
+        cross_data,
+        self_supervised,
+        evidences,
+        meta_learning,
+        meta_controls,
+        meta_shots,
+        meta_domains,
+        meta_margin,
+        meta_far,
+        meta_spread,
+        meta_sculpted,
+    )
 }
 
 OPEN = (

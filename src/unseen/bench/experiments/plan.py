@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from unseen.bench.experiments.halves import HALVES
 from unseen.bench.protocol import Protocol, protocol
 
 if TYPE_CHECKING:
@@ -98,7 +99,8 @@ def protocol_named(name: str) -> Protocol:
     Raises:
         InputError: If there is none; with the near match.
     """
-    return UNSW_FIVE if name == UNSW_FIVE.name else protocol(name)
+    own = {UNSW_FIVE.name: UNSW_FIVE, **HALVES}
+    return own[name] if name in own else protocol(name)
 
 
 def sculptor(name: str) -> str:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from unseen.errors import InputError
 from unseen.nn.encoders import Encoder
 
-__all__ = ["ResidualBlock", "ResidualEncoder"]
+__all__ = ["IdentityEncoder", "ResidualBlock", "ResidualEncoder"]
 
 
 class ResidualBlock(nn.Module):
@@ -101,3 +101,18 @@ class ResidualEncoder(Encoder):
             h = block(h)
         z: Tensor = self.exit(h)
         return z
+
+
+class IdentityEncoder(ResidualEncoder):
+    """Rows as they are, for a head on what something else encodes; the layers are passed over.
+
+    Arguments:
+        features: Columns of a row, and of its latent.
+    """
+
+    def __init__(self, features: int) -> None:
+        super().__init__(features, width=1, latent=features, blocks=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Rows as they are."""
+        return x

@@ -62,10 +62,15 @@ def inner_loop(
     if labelled:
         labelled = [known[rng.integers(len(known), size=-(-len(X) // len(labelled)))] for known in labelled]
     known = np.concatenate([*labelled, rows.inner_known[:0]])
+    if settings.replay:
+        X = _replayed(X, rows.normals, np.zeros(len(rows.normals), dtype=np.intp), settings.replay, rng)
+        known = _replayed(known, rows.inner_known, rows.inner_family, settings.replay, rng)
     is_anomaly = torch.from_numpy(np.arange(len(X) + len(known)) >= len(X))
 
     def batch_loss(batch: tuple[Tensor, ...], _: Step) -> Tensor:
         x, anomalous = batch
+        if not settings.reconstruction:
+            return cross_entropy(network.margin(x), anomalous)
         views, error = network.views(x)
         # On normals alone the cross-entropy is -log p_normal.
         loss = cross_entropy(network.head_margin(views), anomalous)
@@ -76,7 +81,7 @@ def inner_loop(
         epochs=epochs,
         batch_size=settings.inner_batch,
         optimizer="adamw",
-        learning_rate=settings.inner_rate * (_cosine(episode / settings.episodes) if settings.anneal else 1.0),
+        learning_rate=settings.inner_rate,
         weight_decay=settings.weight_decay,
         keep="last",
         seed=settings.seed,
@@ -147,9 +152,19 @@ def outer_loop(
     }
 
 
-def _cosine(share: float) -> float:
-    """From 1 to nearly 0; a training has more episodes than asked for where the coverage needs them."""
-    return max(0.01, 0.5 + 0.5 * math.cos(math.pi * min(share, 1.0)))
+def _replayed(
+    rows: Matrix, everything: Matrix, family: NDArray[np.intp], share: float, rng: np.random.Generator
+) -> Matrix:
+    """The rows with a share of them, at random, exchanged for rows of all families in equal parts."""
+    size = round(share * len(rows))
+    _, codes, counts = np.unique(family, return_inverse=True, return_counts=True)
+    if not size or not len(everything):
+        return rows
+    weights = 1.0 / counts[codes]
+    changed = rows.copy()
+    drawn = rng.choice(len(everything), size=size, p=weights / weights.sum())
+    changed[rng.permutation(len(rows))[:size]] = everything[drawn]
+    return changed
 
 
 class _Outer:
@@ -176,7 +191,7 @@ class _Outer:
         network, settings = self.network, self.settings
         x = perturbed(network, x, settings.step)
         with torch.set_grad_enabled(bool(self.block)):
-            views, seen_clean = network.views(x)[0], network.views(clean)[0]
+            views, seen_clean = network.seen(x), network.seen(clean)
         margin = network.head_margin(views)
         tasks = [normal_loss(network.head_margin(seen_clean), network.log_temperature.exp())]
         tasks += [

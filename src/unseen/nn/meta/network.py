@@ -42,6 +42,10 @@ class MetaNetwork(nn.Module):
         """The JSON-able arguments from which :func:`restore_network` makes the same network."""
         return {"encoder": self.encoder.config(), "error_view": self.error_view}
 
+    def seen(self, x: Tensor) -> Tensor:
+        """What the head sees of rows, shape (n, views); nothing is restored where it does not see the error."""
+        return self.views(x)[0] if self.error_view else self.encoder(x)
+
     def views(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """What the head sees of rows, shape (n, views), and their reconstruction errors, shape (n,)."""
         z = self.encoder(x)
@@ -59,7 +63,7 @@ class MetaNetwork(nn.Module):
 
     def margin(self, x: Tensor) -> Tensor:
         """The anomaly logit less the normal logit of rows of shape (n, d): shape (n,)."""
-        return self.head_margin(self.views(x)[0] if self.error_view else self.encoder(x))
+        return self.head_margin(self.seen(x))
 
 
 def build_network(features: int, settings: MetaSettings) -> MetaNetwork:

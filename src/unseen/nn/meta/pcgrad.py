@@ -23,10 +23,13 @@ def without_conflict(gradient: Tensor, other: Tensor) -> Tensor:
         >>> without_conflict(torch.tensor([1.0, -1.0]), torch.tensor([0.0, 2.0]))
         tensor([1., 0.])
     """
-    inner = gradient @ other
-    if inner >= 0:
+    # A solved task's gradient may be so small that its square is 0 in 32 bits: only its direction counts.
+    largest = other.abs().max()
+    direction = other / largest
+    inner = gradient @ direction
+    if largest == 0 or inner >= 0:
         return gradient
-    return gradient - (inner / (other @ other)) * other
+    return gradient - (inner / (direction @ direction)) * direction
 
 
 def project_conflicts(gradients: Tensor, orders: Sequence[Sequence[int]]) -> tuple[Tensor, int]:

@@ -13,16 +13,22 @@ __all__ = ["CONTROLS", "FAST", "PRESETS", "PUBLISHED"]
 PUBLISHED = MetaSettings(inner_steps=100)
 
 # Where the published recipe goes wrong, and what is changed: normals alone teach the inner loop to call every row
-# normal (inner_shots), few outer steps do not undo that (outer_epochs, head_rate, unfrozen_rate), and the encoder moves
-# on while the head stays (anneal, last_calibration).
+# normal (inner_shots); an episode unlearns what those before it learned (replay, average, last_calibration); a latent
+# that must restore the row keeps directions no known family needs, and new families come out on either side of them
+# (reconstruction); many outer steps, taken without dropout, fit the head to the few shots (outer_epochs). The encoder
+# is half as wide and a block shallower, and there are fewer steps: a quarter of the cost.
 FAST = MetaSettings(
-    inner_steps=60,
+    width=128,
+    latent=64,
+    blocks=2,
+    inner_steps=29,
     inner_shots=True,
-    anneal=True,
+    replay=0.5,
+    reconstruction=0.0,
+    outer_epochs=1,
+    unfrozen_rate=1e-4,
+    average=True,
     last_calibration=True,
-    outer_epochs=8,
-    head_rate=1e-2,
-    unfrozen_rate=1e-3,
 )
 
 
@@ -41,11 +47,11 @@ CONTROLS: dict[str, tuple[str, MetaSettings]] = {
     "joint": ("one loss on the same rows, no episodes", _fast(mode="joint", epsilon=0.0)),
     "extended": (
         "shuffled normals in the inner loop, and the head sees the reconstruction error",
-        _fast(synthetic=True, error_view=True),
+        _fast(synthetic=True, error_view=True, reconstruction=0.1),
     ),
     "joint-extended": (
         "the joint control with the same extensions",
-        _fast(mode="joint", epsilon=0.0, synthetic=True, error_view=True),
+        _fast(mode="joint", epsilon=0.0, synthetic=True, error_view=True, reconstruction=0.1),
     ),
     "no-inner": ("an untrained encoder", _fast(inner=False, unfrozen_rate=None)),
     "no-outer": ("no outer loop", _fast(outer=False, last_calibration=False)),
@@ -54,6 +60,9 @@ CONTROLS: dict[str, tuple[str, MetaSettings]] = {
     "no-perturbation": ("rows as they are", _fast(epsilon=0.0)),
     "reversed-perturbation": ("rows moved away from the normals", _fast(reverse_perturbation=True)),
     "fixed-temperature": ("a temperature of 1", _fast(fixed_temperature=True)),
+    "reconstruction": ("the inner loop restores normals, too", _fast(reconstruction=0.1)),
+    "no-replay": ("the inner loop sees its roles alone", _fast(replay=0.0)),
+    "no-average": ("the last episode's weights", _fast(average=False)),
     "no-pcgrad": ("conflicting gradients added up", _fast(pcgrad=False)),
     "shuffled-outer": ("labels permuted in the outer loop", _fast(shuffled_outer=True)),
     "untrained": ("the weights it starts from", _fast(inner=False, outer=False, last_calibration=False)),

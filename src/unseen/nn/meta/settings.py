@@ -38,8 +38,10 @@ class MetaSettings(BaseModel):
             calling every row normal is the best it can do.
         inner_shots: Let it see the shots of all families outside the outer role (not published): the head is then
             calibrated against families that the encoder was not just trained on, as it will be used.
-        anneal: Let its learning rate fall along a cosine over the episodes (not published): the head is then
-            calibrated for an encoder that stays.
+        replay: The share of the inner loop's rows that come from all domains and families instead of those of the
+            roles (not published): an episode then forgets less of what the others learned.
+        average: Keep the mean of the weights after the episodes of the second half (not published), before the last
+            calibration: one episode's roles then sway the result less.
         last_calibration: End with an outer loop against all families at once (not published): the last episode's
             few are then not the only ones the head remembers.
         inner_epochs: Passes over the normals of the inner role, an episode.
@@ -81,7 +83,8 @@ class MetaSettings(BaseModel):
     families: Literal["hard", "random"] = "hard"
     synthetic: bool = False
     inner_shots: bool = False
-    anneal: bool = False
+    replay: Annotated[float, Field(ge=0, le=1)] = 0.0
+    average: bool = False
     last_calibration: bool = False
     inner_epochs: _Count = 10
     inner_steps: _Count | None = None

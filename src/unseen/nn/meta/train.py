@@ -101,7 +101,9 @@ class _Run:
         if settings.directions == "one":
             self.episodes = settings.episodes
         self.history: list[dict[str, float]] = []
+        # The selected episode's weights, and the mean of the weights so far.
         self.best: dict[str, Any] | None = None
+        self.mean: dict[str, Any] | None = None
         self.seconds_before, self.started = 0.0, time.perf_counter()
         self.normals_judged = rows.normals_validation[:_MOST_NORMALS]
         self.known_judged = [rows.judged(family)[:_MOST_KNOWN] for family in range(len(rows.families))]
@@ -130,12 +132,28 @@ class _Run:
             )
         if settings.outer:
             record |= outer_loop(self.network, rows, roles.outer, settings, rng)
+        if settings.average:
+            self._average(number)
         if settings.last_calibration and number + 1 == self.episodes:
             outer_loop(self.network, rows, tuple(range(len(rows.families))), settings, rng)
         record |= self._judge()
         self.history.append(record)
         if settings.keep == "selected" and self.selected == len(self.history):
             self.best = {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
+
+    def _average(self, number: int) -> None:
+        """Take the weights into the mean over the second half of the episodes; after the last, keep that mean."""
+        first = self.episodes // 2
+        if number < first:
+            return
+        weights = self.network.state_dict()
+        if self.mean is None:
+            self.mean = {name: tensor.clone() for name, tensor in weights.items()}
+        else:
+            for name, mean in self.mean.items():
+                mean += (weights[name] - mean) / (number - first + 1)
+        if number + 1 == self.episodes:
+            self.network.load_state_dict(self.mean)
 
     def _labelled_of(self, roles: Roles) -> tuple[int, ...]:
         """Whose anomalies the inner loop may see: the inner role's as released, all but the outer role's in ours."""
@@ -186,7 +204,9 @@ class _Run:
         return self.seconds_before + time.perf_counter() - self.started
 
     def state(self) -> TrainingState:
-        return TrainingState(self.network.state_dict(), self.best, {}, self.history, self.seconds)
+        # Both loops start their optimizers anew: the place of an optimizer's state is free for the mean.
+        mean = {} if self.mean is None else {0: self.mean}
+        return TrainingState(self.network.state_dict(), self.best, mean, self.history, self.seconds)
 
     def restore(self, plan: Checkpoint) -> None:
         state = load_checkpoint(plan.path, plan.fingerprint)
@@ -195,6 +215,7 @@ class _Run:
         except RuntimeError as error:
             raise ArtifactError(f"The checkpoint {plan.path} does not fit this network: {error}") from error
         self.best, self.history, self.seconds_before = state.best, state.history, state.seconds
+        self.mean = state.optimizer.get(0)
 
     def finish(self) -> tuple[MetaNetwork, MetaReport]:
         kept = len(self.history)

@@ -10,17 +10,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from unseen.nn.meta.encoder import ResidualEncoder
+from unseen.nn.meta.presets import FAST
 from unseen.nn.rivals.pools import Pool, Pools
 from unseen.nn.seeding import isolated_rng
 from unseen.nn.train import Step, TrainingReport, TrainSettings, train
 
 __all__ = ["Classifier", "DecodingClassifier", "train_classifier"]
 
-_LATENT = 128
-
 
 class Classifier(nn.Module):
-    """MetaLearner's encoder, and a linear head on two classes: 0 normal, 1 anomaly.
+    """The encoder of MetaLearner's preset ``fast``, and a linear head on two classes: 0 normal, 1 anomaly.
 
     Arguments:
         features: The number of features.
@@ -28,8 +27,8 @@ class Classifier(nn.Module):
 
     def __init__(self, features: int) -> None:
         super().__init__()
-        self.encoder = ResidualEncoder(features, latent=_LATENT)
-        self.head = nn.Linear(_LATENT, 2)
+        self.encoder = ResidualEncoder(features, width=FAST.width, latent=FAST.latent, blocks=FAST.blocks)
+        self.head = nn.Linear(FAST.latent, 2)
 
     def forward(self, x: Tensor) -> Tensor:
         """The margin, anomaly logit less normal logit, of rows of shape (n, features): shape (n,)."""
@@ -48,7 +47,7 @@ class DecodingClassifier(Classifier):
     def __init__(self, features: int) -> None:
         super().__init__(features)
         # As in MetaLearner's network.
-        self.decoder = nn.Sequential(nn.Linear(_LATENT, 256), nn.GELU(), nn.Linear(256, features))
+        self.decoder = nn.Sequential(nn.Linear(FAST.latent, FAST.width), nn.GELU(), nn.Linear(FAST.width, features))
 
 
 _Network = TypeVar("_Network", bound=Classifier)
@@ -65,8 +64,7 @@ def train_classifier(
     Arguments:
         make: Makes the network for so many features.
         pools: The rows of each domain; plain risk minimisation has one of all rows.
-        settings: The constants; a batch has twice ``batch_size`` rows. An epoch is as many steps as it would take to
-            pass over the normals once.
+        settings: The constants; a batch has twice ``batch_size`` rows, and an epoch ``EPOCH_STEPS`` batches.
         penalty: What is added to the cross-entropy, of the network, a batch's rows, shape (k, n, d), and their
             latents, shape (k, n, m), domain by domain.
 

@@ -57,8 +57,7 @@ def train_mtae(
 
     Arguments:
         pools: The rows of each domain.
-        settings: The constants; a batch has twice ``batch_size`` rows. An epoch is as many steps as it would take to
-            pass over the normals once.
+        settings: The constants; a batch has twice ``batch_size`` rows, and an epoch ``EPOCH_STEPS`` batches.
         masked: The share of input entries set to 0 (D-MTAE), or 0.
 
     Raises:

@@ -12,7 +12,10 @@ from torch import Tensor
 
 from unseen.nn.train import TrainSettings
 
-__all__ = ["Pool", "Pools"]
+__all__ = ["EPOCH_STEPS", "Pool", "Pools"]
+
+# Rows are drawn, so no epoch passes over them, and domains may share their normals: an epoch is so many steps.
+EPOCH_STEPS = 20
 
 # A batch takes at most so many domains, others each time: with few rows of each a covariance is noise.
 _MOST = 4
@@ -53,7 +56,7 @@ class Pools:
 
     def clock(self, settings: TrainSettings) -> Tensor:
         """Stands in for the training's rows, which are drawn instead; it only counts the steps of an epoch."""
-        return torch.empty(max(settings.batch_size, sum(len(part) for part in self.normals)))
+        return torch.empty(EPOCH_STEPS * settings.batch_size)
 
     def draw(self, rows: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draw rows with replacement.
