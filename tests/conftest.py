@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+
+# One thread for each of pytest's workers, as in the commands; set before anything imports a library that counts them.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import signal
 from collections.abc import Iterator
 from pathlib import Path
