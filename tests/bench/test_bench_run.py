@@ -415,7 +415,8 @@ app()
 
 def command(small_file: Path, out: Path, workers: int) -> list[str]:
     words = ["run", "--data", str(small_file), "--label", "label", "--normal", "benign", "--out", str(out)]
-    words += ["--ignore", "window,tool,site,start_s", "--method", "toy_methods:Slow", "--seeds", "0-1", "--quiet"]
+    words += ["--ignore", "window,tool,site,start_s", "--method", "toy_methods:Slow", "--seeds", "0-1"]
+    words += ["--quiet", "--no-controls"]
     return [sys.executable, "-c", COMMAND, *words, "--workers", str(workers)]
 
 

@@ -79,6 +79,7 @@ def test_the_page_names_the_files_a_run_leaves(tmp_path: Path) -> None:
         "0",
         "--workers",
         "1",
+        "--no-controls",
     ]
     CliRunner().invoke(app, [*words, "--out", str(tmp_path)], catch_exceptions=False)
     named = {"protocol.json", "splits", "random"}

@@ -29,5 +29,7 @@ def kill_after(steps: int, signal_number: int) -> None:
 
 
 if __name__ == "__main__":
+    # Processes started in the background, such as pytest's workers, may have been told to ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     kill_after(int(sys.argv[1]), getattr(signal, sys.argv[2]))
     main(sys.argv[3:])
