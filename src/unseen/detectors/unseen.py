@@ -46,7 +46,7 @@ class UnseenDetector(Detector):
     known anomaly, that alone is enough. The score is calibrated once more, on normals that served no other purpose.
 
     Without two known families there is nothing to learn weights from: the evidences weigh alike, and the sculpted
-    latent flow is one of them. With them it adds nothing that the others lack (docs/experiments/evidences.md); its
+    latent flow is one of them. With them nothing it adds can be told from chance (docs/experiments/evidences.md); its
     latent space then serves ``explain`` and ``adapt`` alone.
 
     References:
