@@ -10,7 +10,7 @@ from typing import Any
 import lightgbm
 import numpy as np
 import pytest
-from sklearn.ensemble import IsolationForest
+from sklearn.ensemble import ExtraTreesClassifier, IsolationForest
 from sklearn.mixture import GaussianMixture
 
 from unseen.errors import ArtifactError, InputError
@@ -179,6 +179,14 @@ def test_the_isolation_forest_is_scikit_learns(count: int) -> None:
     reference = IsolationForest(n_estimators=100, max_samples=min(256, count), random_state=5).fit(few.normals)
     found = EVIDENCES["isolation"].fit(few, seed=5).score(X)[:, 0]
     np.testing.assert_allclose(found, -reference.score_samples(X), rtol=1e-6)
+
+
+def test_the_randomised_forest_is_scikit_learns() -> None:
+    rows, X = some_rows(), normals(7, 500)
+    reference = ExtraTreesClassifier(100, max_leaf_nodes=1024, random_state=5)
+    reference.fit(np.concatenate([rows.normals, rows.known]), np.repeat([0, 1], [len(rows.normals), len(rows.known)]))
+    found = EVIDENCES["forest"].fit(rows, seed=5).score(X)[:, 0]
+    np.testing.assert_allclose(found, reference.predict_proba(X)[:, 1], rtol=1e-6, atol=1e-7)
 
 
 def test_a_forest_that_cannot_cut_scores_all_rows_alike() -> None:

@@ -14,7 +14,7 @@ from unseen.calibrate import ConformalCalibrator, EvidenceMap, fuse
 from unseen.calibrate.weights import LeftOut, learn_weights
 from unseen.detectors.base import Detector, Prepared, TrainingContext
 from unseen.detectors.reasons import reasons
-from unseen.detectors.trials import FEWEST_FAMILIES, check_families, known_families, left_out_trials
+from unseen.detectors.trials import FEWEST_FAMILIES, known_families, left_out_trials
 from unseen.detectors.verdicts import Verdicts
 from unseen.errors import ArtifactError, InputError
 from unseen.evidence import EVIDENCES, Evidence, EvidenceRows, Sculpted
@@ -129,7 +129,6 @@ class UnseenDetector(Detector):
             data.of("validation", anomalous=True),
             data.classes("validation"),
         )
-        check_families(rows.classes, self.families)
         family = known_families(rows, self.families)
         fitted: dict[str, Evidence] = {
             name: stage(f"evidence {name}")(kind.fit)(

@@ -83,11 +83,9 @@ class BoostedKnown:
             raise InputError(f"the evidence {cls.name!r} learns from known anomalies, and there are none")
         X = np.concatenate([rows.normals, anomalies])
         y = np.repeat([0.0, 1.0], [len(rows.normals), len(anomalies)])
-        booster = require("lightgbm", "train").train(
-            {**_PARAMETERS, "feature_fraction": cls.share_of_columns, "seed": seed},
-            require("lightgbm", "train").Dataset(X, y),
-            num_boost_round=_ROUNDS,
-        )
+        lightgbm = require("lightgbm", "train")
+        parameters = {**_PARAMETERS, "feature_fraction": cls.share_of_columns, "seed": seed}
+        booster = lightgbm.train(parameters, lightgbm.Dataset(X, y), num_boost_round=_ROUNDS)
         return str(booster.model_to_string())
 
     @classmethod

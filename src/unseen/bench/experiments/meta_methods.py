@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -132,9 +133,12 @@ class _Kept(_Variant):
     # The last run: what it was trained from, the network's arrays after each episode, and the selected one.
     _run: ClassVar[tuple[Any, list[dict[str, Any]], int] | None] = None
 
+    # After which episode, from 1; after the last where there are fewer.
+    after: ClassVar[float] = math.inf
+
     def _chosen(self, episodes: int, selected: int) -> int:
-        """Which episode to keep, from 1."""
-        raise NotImplementedError
+        """Which of the episodes to keep, from 1."""
+        return int(min(self.after, episodes))
 
     def _fit_evidence(self, data: Prepared, context: TrainingContext) -> dict[str, Any]:
         self.recipe_ = self.recipe
@@ -160,33 +164,28 @@ def _copied(network: MetaNetwork) -> dict[str, Any]:
 class AfterTwo(_Kept):
     """The network after two episodes."""
 
-    def _chosen(self, episodes: int, selected: int) -> int:
-        return min(2, episodes)
+    after = 2
 
 
 class AfterFive(_Kept):
     """The network after five episodes."""
 
-    def _chosen(self, episodes: int, selected: int) -> int:
-        return min(5, episodes)
+    after = 5
 
 
 class AfterTen(_Kept):
     """The network after ten episodes."""
 
-    def _chosen(self, episodes: int, selected: int) -> int:
-        return min(10, episodes)
+    after = 10
 
 
 class AtTheEnd(_Kept):
     """The network after the last episode."""
-
-    def _chosen(self, episodes: int, selected: int) -> int:
-        return episodes
 
 
 class SelectedEpisode(_Kept):
     """The network of the episode that the seen families' validation rows select."""
 
     def _chosen(self, episodes: int, selected: int) -> int:
+        """The selected one."""
         return selected
