@@ -183,6 +183,16 @@ def test_absent_data_name_the_variable(monkeypatch: pytest.MonkeyPatch, tmp_path
         bench("run", "--protocol", "nsl-kdd", "--out", str(tmp_path / "r"))
 
 
+def test_all_protocols_without_any_published_set_say_what_there_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.delenv("UNSEEN_DATA_DIR", raising=False)
+    with pytest.raises(InputError, match="--protocol lab,lab-sessions"):
+        bench("run", "--protocol", "all", "--out", str(tmp_path / "r"))
+    assert not (tmp_path / "r").exists()
+
+
 def test_a_results_folder_that_cannot_be_made_is_told(small_file: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x", encoding="utf-8")
     with pytest.raises(InputError, match="cannot be made"):

@@ -38,6 +38,15 @@ def test_a_protocol_names_only_what_the_catalog_knows(name: str) -> None:
         assert {row.rate for row in chosen.published.rows if row.rate} <= set(chosen.rates)
 
 
+def test_our_own_recordings_do_not_count_among_published_sets() -> None:
+    assert {p.name for p in protocols().values() if not p.in_all} == {"lab", "lab-sessions"}
+
+
+def test_what_all_names_is_no_part_of_a_result() -> None:
+    chosen = protocol("lab")
+    assert chosen.model_copy(update={"in_all": True}).digest == chosen.digest
+
+
 def test_the_paper_protocol_weighs_classes_as_the_paper_does() -> None:
     assert protocol("cicids2017-paper").class_weights == dict(PAPER_CLASS_WEIGHTS)
 

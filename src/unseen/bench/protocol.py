@@ -101,6 +101,7 @@ class Protocol(_Fixed):
         rates: False-alarm rates to report at.
         class_weights: Weights of the held-out classes in the balanced F1; their numbers of rows by default.
         published: A paper's figures for this protocol.
+        in_all: Whether ``all`` names it too; recordings of our own do not count among published sets.
     """
 
     name: str
@@ -118,6 +119,7 @@ class Protocol(_Fixed):
     rates: tuple[float, ...] = (0.05, 0.01, 0.001)
     class_weights: dict[str, int] | None = None
     published: Published | None = None
+    in_all: bool = True
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -133,8 +135,8 @@ class Protocol(_Fixed):
 
     @property
     def digest(self) -> str:
-        """A digest of everything that changes a result; words and published figures do not."""
-        said = self.model_dump(mode="json", exclude={"title", "published"})
+        """A digest of everything that changes a result; words, published figures and lists do not."""
+        said = self.model_dump(mode="json", exclude={"title", "published", "in_all"})
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -61,7 +61,7 @@ def list_(json: Json = False) -> None:
 
 
 _Protocol = Annotated[
-    str, typer.Option(help="Protocols, comma-separated; all whose data are here; or a .toml of your own.")
+    str, typer.Option(help="Protocols, comma-separated; all: the published sets that are here; or a .toml of your own.")
 ]
 _Methods = Annotated[str, typer.Option(help=f"Methods, comma-separated, or all; {_DEFAULT_METHODS} by default.")]
 _Method = Annotated[
@@ -188,8 +188,14 @@ def _chosen_protocols(
         )
     if text == "all":
         here = {known.name for known in listing() if known.path is not None}
-        chosen = [p for p in protocols().values() if p.dataset in here]
-        absent = [p.name for p in protocols().values() if p.dataset not in here]
+        common = [p for p in protocols().values() if p.in_all]
+        chosen = [p for p in common if p.dataset in here]
+        absent = [p.name for p in common if p.dataset not in here]
+        if not chosen:
+            raise InputError(
+                "none of the published sets is here: unseen data list says how to get them; "
+                "--protocol lab,lab-sessions runs on the recordings that come with the package"
+            )
         if absent:
             output.notes([f"left out, since their data are not here: {', '.join(absent)}"], quiet=quiet)
     elif text.endswith(".toml"):
