@@ -142,9 +142,6 @@ class Bench:
                     (folder / f"{number:03}.parquet").hardlink_to(self.data(1_000_000))
                 data = str(folder)
             for name in (f"{detector}, ONNX" for detector in OURS):
-                # The same engine: a tenth of the end shows as well that memory stays.
-                if name.startswith("unseen") and rows > most // 10:
-                    continue
                 result = self.score(name, data)
                 found.append({"name": name, **result})
                 note(f"{name}, {rows:,} rows: {rows / result['seconds']:,.0f} rows/s, {result['peak_mb']:.0f} MB")

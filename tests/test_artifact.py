@@ -137,3 +137,12 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
         artifact.write_artifact(tmp_path / "no" / "m.unseen", MANIFEST, TENSORS)
     with pytest.raises(InputError, match="is a folder"):
         artifact.write_artifact(tmp_path, MANIFEST, TENSORS)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("m.onnx", "exported from"), ("flows.csv", "comes first"), ("m", "cut off")]
+)
+def test_a_file_of_another_kind_is_told_by_its_name(tmp_path: Path, name: str, words: str) -> None:
+    (tmp_path / name).write_bytes(b"a,b\n1,2\n")
+    with pytest.raises(ArtifactError, match=words):
+        artifact.read_artifact(tmp_path / name)

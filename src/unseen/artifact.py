@@ -117,7 +117,19 @@ def _members(path: Path) -> dict[str, bytes]:
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
         if isinstance(error, ArtifactError):
             raise
-        raise ArtifactError(f"{path} is no Unseen model, or was cut off or damaged: {error}") from error
+        raise ArtifactError(_no_model(path, error)) from error
+
+
+def _no_model(path: Path, error: Exception) -> str:
+    """What a file is that is no model, as far as its name tells."""
+    from unseen.sources import SUFFIXES
+
+    name = path.name.lower()
+    if name.endswith(".onnx"):
+        return f"{path}: is an exported model, which only scores; give the model file it was exported from"
+    if name.endswith(SUFFIXES):
+        return f"{path} is no Unseen model but a table; the model comes first, then the data"
+    return f"{path} is no Unseen model, or was cut off or damaged: {error}"
 
 
 def _tensors(path: Path, blob: bytes) -> dict[str, NDArray[Any]]:

@@ -79,7 +79,7 @@ class Schema(BaseModel):
         hints = [f"{near!r} may be {name!r}" for name in missing if (near := nearest(name, extra))]
         advice = f"Perhaps renamed: {shorten(hints, quote=False)}." if hints else "Rename, add or drop them"
         if extra and not hints:
-            advice += f" (unknown columns can be left out: --ignore {','.join(extra[:3])!r})"
+            advice += f" (what is no feature is named when fitting: unseen fit ... --ignore {','.join(extra[:3])!r})"
         raise SchemaError(f"the table's columns differ from the model's {len(wanted)}: {'; '.join(parts)}\n{advice}")
 
 

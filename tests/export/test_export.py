@@ -117,7 +117,7 @@ def test_the_command(tmp_path: Path) -> None:
     done = run("export", model, "--out", tmp_path / "n.onnx", "--false-alarm-rate", "0.02", "--json")
     assert json.loads(done.out)["parity"] is None
     assert OnnxScorer(tmp_path / "n.onnx").false_alarm_rate == 0.02
-    refused(run("export", tmp_path / "m.onnx", "--out", tmp_path / "o.onnx"), "is no Unseen model")
+    refused(run("export", tmp_path / "m.onnx", "--out", tmp_path / "o.onnx"), "is an exported model")
     refused(run("export", model, "--out", tmp_path / "o.onnx", "--check", tmp_path / "none.csv"), "none.csv")
     assert listing(tmp_path) == ["m.onnx", "n.onnx"]
 

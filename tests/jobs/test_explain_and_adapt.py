@@ -12,6 +12,8 @@ import pytest
 from tests.small import HIDDEN, LABELLED, refused, run, small_table, write
 
 import unseen
+from unseen.errors import InputError, UnseenWarning
+from unseen.jobs.explain import explain_file
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +92,20 @@ def test_what_cannot_be_done_is_refused_in_words(place: Path) -> None:
     )
     judged, out = place / "flows.parquet", place / "x.unseen"
     refused(run("explain", place / "s.unseen", judged, "--out", place / "x.parquet"), "gives no reasons")
+    refused(run("explain", place / "m.unseen", judged, "--out", place / "why.txt"), "why.txt", "suffix")
     refused(run("adapt", place / "s.unseen", judged, "--verdict", "label", "--out", out), "takes no verdicts")
     refused(run("adapt", place / "m.unseen", judged, "--verdict", "lable", "--out", out), "lable")
     assert not out.exists()
+
+
+@pytest.mark.parametrize("name", ["group", "row", "p.isolation.score"])
+def test_a_column_of_the_data_is_not_overwritten_by_a_reason(name: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    table = pa.table({"a": rng.normal(size=300), "b": rng.normal(size=300), name: np.arange(300)})
+    detector = unseen.UnseenDetector(evidences=("isolation",), ignore=(name,), false_alarm_rate=0.1)
+    with pytest.warns(UnseenWarning, match="no known anomalies"):
+        detector.fit(table)
+    pq.write_table(table, tmp_path / "rows.parquet")
+    with pytest.raises(InputError, match=f"column '{name}' would be overwritten; rename it"):
+        explain_file(detector, tmp_path / "rows.parquet", out=tmp_path / "why.parquet")
+    assert not (tmp_path / "why.parquet").exists()

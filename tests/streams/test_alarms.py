@@ -215,6 +215,28 @@ def test_a_line_that_a_crash_cut_is_removed(tmp_path: Path) -> None:
     assert json.loads(lines[0]) == {"whole": 1}
 
 
+@pytest.mark.parametrize("content", ['{\n "a": 1\n}', '{"a": 1}', "a note"])
+def test_a_file_of_something_else_is_left_alone(tmp_path: Path, content: str) -> None:
+    """Its last line has no end either, and would be taken for one that a crash cut."""
+    path = tmp_path / "settings.json"
+    path.write_text(content)
+    with pytest.raises(InputError, match="something else than alarms"), open_sink(path, "m"):
+        pass
+    assert path.read_text() == content
+
+
+def test_a_first_line_that_a_crash_cut_is_removed(tmp_path: Path) -> None:
+    path = tmp_path / "alarms.jsonl"
+    with open_sink(path, "m") as sink:
+        sink.write(alarm(0, 1.0))
+    whole = path.read_bytes()
+    for kept in (0, 5, 40, len(whole) - 1):
+        path.write_bytes(whole[:kept])
+        with open_sink(path, "m") as sink:
+            sink.write(alarm(1, 2.0))
+        assert [json.loads(line)["event"]["id"] for line in path.read_text().splitlines()] == [alarm(1, 2.0).id]
+
+
 def test_places_that_cannot_take_alarms(tmp_path: Path) -> None:
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
     for name, words in (("a.txt", "suffix"), ("none/a.jsonl", "does not exist"), ("other.csv", "other columns")):

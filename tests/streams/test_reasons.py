@@ -15,7 +15,7 @@ import unseen
 from unseen.detectors import Detector
 from unseen.errors import InputError
 from unseen.sources import open_source
-from unseen.streams import watch as module
+from unseen.streams import run as module
 from unseen.streams.reasons import Reasons, reasons_of
 from unseen.streams.watch import WatchReport, WatchSettings, watch
 

@@ -24,7 +24,8 @@ from unseen.detectors import Detector
 from unseen.errors import InputError, SchemaError
 from unseen.packets import MeterSettings
 from unseen.sources import open_source
-from unseen.streams import watch as module
+from unseen.streams import run as module
+from unseen.streams.tail import LogStream
 from unseen.streams.watch import WatchReport, WatchSettings, watch
 
 PATIENCE = 180.0
@@ -99,6 +100,15 @@ def test_a_model_refuses_logs_of_another_schema(zeek_detector: Detector, tmp_pat
     with pytest.raises(SchemaError, match="missing: 'service', 'conn_state'"):
         watched(zeek_detector, tmp_path / "eve.json", tmp_path / "a.jsonl")
     assert not alarms(tmp_path / "a.jsonl")
+
+
+def test_a_model_of_another_schema_is_refused_before_the_first_packet(zeek_detector: Detector, tmp_path: Path) -> None:
+    # Nothing may ever come from a quiet interface: the answer must not wait for it.
+    stop = threading.Event()
+    with pytest.raises(SchemaError, match="missing: 'proto'"):
+        watch(zeek_detector, "lo", out=tmp_path / "a.jsonl", model="m", stop=stop)
+    assert not stop.is_set()
+    assert not (tmp_path / "a.jsonl").exists()
 
 
 def test_a_stop_in_mid_log_and_a_restart_give_every_alarm_once(
@@ -178,8 +188,8 @@ def test_a_slow_detector_holds_the_reader_back(
     monkeypatch.setattr("unseen.streams.tail._MOST_ROWS", 50)
     monkeypatch.setattr("unseen.streams.tail._BLOCK", 4096)
     monkeypatch.setattr(module, "_QUEUED", 2)
-    read, ahead, score = [0], [], module._Run._score
-    chunks = module.LogStream.chunks
+    read, ahead, score = [0], [], module.Run._score
+    chunks = LogStream.chunks
 
     def counted(self: Any, stop: threading.Event) -> Any:
         for chunk in chunks(self, stop):
@@ -191,8 +201,8 @@ def test_a_slow_detector_holds_the_reader_back(
         score(self, chunk)
         ahead.append(read[0] - len(ahead))
 
-    monkeypatch.setattr(module.LogStream, "chunks", counted)
-    monkeypatch.setattr(module._Run, "_score", slow)
+    monkeypatch.setattr(LogStream, "chunks", counted)
+    monkeypatch.setattr(module.Run, "_score", slow)
     assert watched(zeek_detector, conn, tmp_path / "a.jsonl").rows == 2500
     assert len(ahead) > 20
     assert max(ahead) <= 5

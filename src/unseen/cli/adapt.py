@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
-from unseen.cli.options import Data, Json, Model, Quiet
+from unseen.cli.options import Data, Json, OwnModel, Quiet
 
 __all__ = ["adapt"]
 
 
 def adapt(
-    model: Model,
+    model: OwnModel,
     data: Data,
     verdict: Annotated[str, typer.Option(help="The column of verdicts: the normal label, or any other.")],
     out: Annotated[Path, typer.Option("--out", help="The model file to write.")],

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from unseen.cli.options import Data, Json, Model, Quiet
+from unseen.cli.options import Data, Json, OwnModel, Quiet
 
 if TYPE_CHECKING:
     from unseen.jobs.evaluate import Evaluation
@@ -15,7 +15,7 @@ __all__ = ["evaluate", "print_evaluation"]
 
 
 def evaluate(
-    model: Model,
+    model: OwnModel,
     data: Data,
     label: Annotated[str | None, typer.Option(help="The label column; the model's own by default.")] = None,
     normal: Annotated[str | None, typer.Option(help="The label of normal rows; the model's own by default.")] = None,

@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
-from unseen.cli.options import Data, Json, Model, Quiet, Rate
+from unseen.cli.options import Data, Json, OwnModel, Quiet, Rate
 
 __all__ = ["explain"]
 
 
 def explain(
-    model: Model,
+    model: OwnModel,
     data: Data,
     out: Annotated[Path, typer.Option("--out", help="The Parquet, CSV or Arrow file to write: one row an alarm.")],
     false_alarm_rate: Rate = None,
@@ -46,7 +46,8 @@ def explain(
             group["nearest_known"] or "",
             group["spoke"] or "",
         )
-    output.print_table(table)
+    if report.groups:
+        output.print_table(table)
     if len(report.groups) > show:
         output.say(f"{len(report.groups) - show} smaller groups are in {out}")
     output.say(

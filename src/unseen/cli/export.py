@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from unseen.cli.options import Json, Model, Quiet, Rate
+from unseen.cli.options import Json, OwnModel, Quiet, Rate
 
 if TYPE_CHECKING:
     from unseen.export import Parity
@@ -16,7 +16,7 @@ __all__ = ["export"]
 
 
 def export(
-    model: Model,
+    model: OwnModel,
     out: Annotated[Path, typer.Option("--out", help="The ONNX file to write, for example m.onnx.")],
     false_alarm_rate: Rate = None,
     check: Annotated[

@@ -6,11 +6,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from unseen.cli.options import Data, Json, Quiet, names
+
+if TYPE_CHECKING:
+    from unseen.jobs.fit import FitReport
 
 __all__ = ["fit"]
 
@@ -84,6 +87,12 @@ def fit(
             false_alarm_rate=false_alarm_rate,
             **{name: value for name, value in own.items() if value is not None},
         )
+    _tell(report, out, seconds if profile else None, json=json, quiet=quiet)
+
+
+def _tell(report: FitReport, out: Path, seconds: dict[str, float] | None, *, json: bool, quiet: bool) -> None:
+    from unseen.cli import output
+
     fitted = report.detector
     telling = [
         f"column {name!r} alone tells normal rows from anomalies ({output.percent(accuracy)} balanced accuracy); "
@@ -99,7 +108,7 @@ def fit(
                 "training": fitted.training_report_,
                 "notes": list(report.notes),
                 "telling_columns": report.telling,
-                **({"profile": seconds} if profile else {}),
+                **({"profile": seconds} if seconds is not None else {}),
             }
         )
         return
@@ -113,7 +122,7 @@ def fit(
         f"{len(fitted.schema_.columns)} feature columns, {len(fitted.preparer_.names)} prepared; "
         f"{fitted.calibrator_.rows:,} calibration rows: rates from {fitted.calibrator_.smallest_rate:.2g} up"
     )
-    if profile:
+    if seconds is not None:
         _print_profile(seconds)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +32,19 @@ def info(model: Model, json: Json = False) -> None:
     for name, value in lines.items():
         table.add_row(name, value)
     output.print_table(table)
-    output.say("columns: " + ", ".join(columns))
+    _list("columns", columns)
     if dropped:
-        output.say("dropped: " + ", ".join(dropped))
+        _list("dropped", dropped)
+
+
+def _list(what: str, names: Sequence[str]) -> None:
+    """Names in lines of 80 columns."""
+    import textwrap
+
+    from unseen.cli import output
+
+    said = f"{what}: {', '.join(names)}"
+    output.say(textwrap.fill(said, 80, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
 
 
 def _stored(model: Path) -> tuple[dict[str, Any], dict[str, int], dict[str, str]]:

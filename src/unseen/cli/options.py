@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Data", "Json", "Model", "Quiet", "Rate", "names"]
+__all__ = ["Data", "Json", "Model", "OwnModel", "Quiet", "Rate", "names"]
 
 Data = Annotated[str, typer.Argument(help="A CSV, Parquet or Arrow file, a folder of them, or a glob.")]
 Model = Annotated[Path, typer.Argument(help="A model file written by 'unseen fit' or 'unseen export'.")]
+OwnModel = Annotated[Path, typer.Argument(help="A model file written by 'unseen fit', not an exported one.")]
 Rate = Annotated[
     float | None,
     typer.Option("--false-alarm-rate", help="The share of normal rows that may raise an alarm, for example 0.01."),

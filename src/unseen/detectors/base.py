@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import math
 import os
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.base import OutlierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from unseen.artifact import write_artifact
-from unseen.atomic import os_words
 from unseen.calibrate import ConformalCalibrator
 from unseen.calibrate.checks import check_rate
+from unseen.detectors.context import Prepared, Scored, TrainingContext
 from unseen.detectors.rows import TrainingRows, training_rows
-from unseen.errors import ArtifactError, InputError, SchemaError, UnseenWarning
+from unseen.detectors.stored import Stored
+from unseen.errors import InputError, SchemaError, UnseenWarning
 from unseen.prepare import Preparer, PrepareSettings, Tally
-from unseen.schema import Schema
 from unseen.stages import stage
 from unseen.table import as_table, infer_schema, select
 
@@ -34,72 +31,12 @@ __all__ = ["Detector", "DomainDetector", "Prepared", "Scored", "TrainingContext"
 _CHUNK = 16_384
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """What evidences are fitted on: prepared rows with their labels and parts."""
-
-    X: NDArray[np.float32]
-    rows: TrainingRows
-
-    def of(self, part: str, *, anomalous: bool) -> NDArray[np.float32]:
-        """One part's normal or anomalous rows, shape (n, prepared columns)."""
-        return self.X[self.rows.of(part, anomalous=anomalous)]
-
-    def domains(self, part: str, *, anomalous: bool) -> NDArray[np.str_] | None:
-        """The domains of one part's rows in the order of :meth:`of`, or ``None`` where ``fit`` was given none."""
-        return None if self.rows.domain is None else self.rows.domain[self.rows.of(part, anomalous=anomalous)]
-
-    def classes(self, part: str) -> NDArray[np.str_]:
-        """The known-anomaly labels of one part, in the order of :meth:`of`."""
-        return self.rows.labels[self.rows.of(part, anomalous=True)]
-
-
-@dataclass(frozen=True)
-class TrainingContext:
-    """How a fit is run, as opposed to what is learned.
-
-    Attributes:
-        seed: Seeds everything random.
-        checkpoint: A folder for one checkpoint an epoch, or ``None``.
-        resume: Whether to go on from the checkpoint; one of other rows or settings is then refused.
-        progress: Called with the training's progress, or ``None``.
-    """
-
-    seed: int
-    checkpoint: Path | None = None
-    resume: bool = False
-    progress: Callable[..., None] | None = None
-
-    def folder(self, name: str) -> Path | None:
-        """A folder in the checkpoint's for one of several trainings, made where it is missing.
-
-        Raises:
-            InputError: If it cannot be made.
-        """
-        if self.checkpoint is None:
-            return None
-        made = self.checkpoint / name
-        try:
-            made.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"{made}: no folder for checkpoints can be made there, {os_words(error)}") from error
-        return made
-
-
-@dataclass(frozen=True)
-class Scored:
-    """One batch's scores with their p-values."""
-
-    anomaly_score: NDArray[np.float64]
-    p_value: NDArray[np.float64]
-    tally: Tally = field(default_factory=Tally)
-
-
-class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
+class Detector(OutlierMixin, Stored):  # type: ignore[misc]  # scikit-learn is not typed
     """Base of all detectors.
 
     A subclass stores its parameters, says how to prepare (``_preparation``), fits its evidences (``_fit_evidence``),
-    scores prepared rows (``_score``), and gives and takes its state. Everything a user calls is here.
+    scores prepared rows (``_score``), and gives and takes its state (``_evidence_state``, ``_restore_evidence``).
+    Everything a user calls is here, but for ``save``.
     """
 
     _registry: ClassVar[dict[str, type[Detector]]] = {}
@@ -110,12 +47,6 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
     ignore: tuple[str, ...]
     categorical: tuple[str, ...]
     random_state: int | np.random.RandomState | None
-
-    schema_: Schema
-    preparer_: Preparer
-    calibrator_: ConformalCalibrator
-    training_report_: dict[str, Any]
-    provenance_: dict[str, Any]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -138,14 +69,6 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
     @abstractmethod
     def _score(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         """Anomaly scores of prepared rows, each row on its own."""
-
-    @abstractmethod
-    def _evidence_state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """Arrays and JSON-able settings from which ``_restore_evidence`` rebuilds what was fitted."""
-
-    @abstractmethod
-    def _restore_evidence(self, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> None:
-        """Rebuild what was fitted."""
 
     # ---- fitting ----------------------------------------------------------------------------------------------------
 
@@ -361,57 +284,6 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
         tags.input_tags.allow_nan = True
         return tags
 
-    # ---- the model file ---------------------------------------------------------------------------------------------
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted detector to one file; ``unseen.load`` reads it.
-
-        Raises:
-            InputError: If the place cannot be written to.
-        """
-        check_is_fitted(self)
-        evidence, meta = self._evidence_state()
-        calibration, summary = self.calibrator_.state()
-        manifest = {
-            "detector": type(self).__name__,
-            "parameters": {name: _jsonable(value) for name, value in self.get_params(deep=False).items()},
-            "schema": self.schema_.model_dump(mode="json"),
-            "preparation": self.preparer_.model_dump(mode="json"),
-            "calibration": {**summary, "smallest_rate": self.calibrator_.smallest_rate},
-            # A loss that diverged is a number in Python and none in JSON.
-            "training": _without_infinities(self.training_report_),
-            "provenance": self.provenance_,
-            "evidence": meta,
-        }
-        tensors = {f"evidence/{name}": array for name, array in evidence.items()}
-        tensors |= {f"calibration/{name}": array for name, array in calibration.items()}
-        write_artifact(path, manifest, tensors)
-
-    @classmethod
-    def _restore(cls, manifest: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Self:
-        """Rebuild a fitted detector from a model file's parts."""
-        detector = cls(**cls._parameters(manifest["parameters"]))
-        detector.check_parameters()
-        detector.schema_ = Schema.model_validate(manifest["schema"])
-        detector.preparer_ = Preparer.model_validate(manifest["preparation"])
-        detector.preparer_.check_schema(detector.schema_)
-        detector.calibrator_ = ConformalCalibrator.from_state(_under("calibration/", tensors), manifest["calibration"])
-        detector.training_report_ = dict(manifest["training"])
-        detector.provenance_ = dict(manifest["provenance"])
-        detector.n_features_in_ = len(detector.schema_.columns) + len(detector.schema_.ignored)
-        if detector.schema_.named:
-            detector.feature_names_in_ = np.asarray(detector.schema_.names, dtype=object)
-        detector._restore_evidence(_under("evidence/", tensors), manifest["evidence"])
-        return detector
-
-    @classmethod
-    def _parameters(cls, stored: Mapping[str, Any]) -> dict[str, Any]:
-        """Constructor arguments from their stored form."""
-        unknown = sorted(set(stored) - set(cls._get_param_names()))
-        if unknown:
-            raise ArtifactError(f"the model holds parameters this release does not know: {', '.join(unknown)}")
-        return {name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()}
-
 
 class DomainDetector(Detector):
     """A detector that learns from several domains of normals: days, hosts, sites."""
@@ -466,25 +338,3 @@ def _counts(rows: TrainingRows) -> dict[str, Any]:
         for part in ("fit", "validation", "calibration")
     }
     return {"rows": parts, "known_classes": rows.known_classes, "conflicts": rows.conflicts}
-
-
-def _jsonable(value: Any) -> Any:
-    if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json")
-    if isinstance(value, np.random.RandomState):
-        return None
-    if isinstance(value, np.generic):
-        return value.item()
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _without_infinities(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _without_infinities(entry) for name, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_infinities(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _under(prefix: str, tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    return {name.removeprefix(prefix): array for name, array in tensors.items() if name.startswith(prefix)}

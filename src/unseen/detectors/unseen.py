@@ -10,13 +10,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from unseen.calibrate import ConformalCalibrator, EvidenceMap, fuse
+from unseen.calibrate import ConformalCalibrator, EvidenceMap
 from unseen.calibrate.weights import LeftOut, learn_weights
-from unseen.detectors.base import Detector, Prepared, TrainingContext
+from unseen.detectors.base import Prepared, TrainingContext
+from unseen.detectors.fused import KNOWN_OFFSET, FusedEvidences, space_of
 from unseen.detectors.reasons import reasons
 from unseen.detectors.trials import FEWEST_FAMILIES, known_families, left_out_trials
 from unseen.detectors.verdicts import Verdicts
-from unseen.errors import ArtifactError, InputError
+from unseen.errors import InputError
 from unseen.evidence import EVIDENCES, Evidence, EvidenceRows, Sculpted
 from unseen.evidence.places import Prototypes
 from unseen.prepare import PRESETS, PrepareSettings
@@ -26,9 +27,6 @@ from unseen.table import as_labels, select
 
 __all__ = ["KNOWN_OFFSET", "UnseenDetector"]
 
-# A known-class p-value counts as it stands, but for this factor of three: it may raise an alarm alone, while it takes
-# little of the false alarms from the fusion.
-KNOWN_OFFSET = 0.5
 # Normals kept for `adapt`: to tell what nearness to a verdict is worth, and to calibrate again.
 _REFERENCES = 2_000
 _CALIBRATION = 20_000
@@ -36,7 +34,7 @@ _CALIBRATION = 20_000
 _FUSED_ROUNDING = 1e-5
 
 
-class UnseenDetector(Detector):
+class UnseenDetector(FusedEvidences):
     """Fuses several evidences into one score and raises alarms at one calibrated false-alarm rate.
 
     A mixture density, isolation, randomised trees, and boosted trees against synthetic anomalies each see what the
@@ -46,7 +44,7 @@ class UnseenDetector(Detector):
     known anomaly, that alone is enough. The score is calibrated once more, on normals that served no other purpose.
 
     Without two known families there is nothing to learn weights from: the evidences weigh alike, and the sculpted
-    latent flow is one of them. With them nothing it adds can be told from chance (docs/experiments/evidences.md); its
+    latent flow is one of them. With more it was not shown to add anything (docs/experiments/evidences.md); its
     latent space then serves ``explain`` and ``adapt`` alone.
 
     References:
@@ -141,7 +139,7 @@ class UnseenDetector(Detector):
             )
             for number, (name, kind) in enumerate(self._kinds(has_known=len(rows.known) > 0).items())
         }
-        self.space_ = _space(fitted)
+        self.space_ = space_of(fitted)
         silent = self.evidences is None and len(np.unique(family)) >= FEWEST_FAMILIES
         self.evidences_ = {name: evidence for name, evidence in fitted.items() if not silent or name != Sculpted.name}
         raw = self._raw(rows.normals_validation)
@@ -151,7 +149,7 @@ class UnseenDetector(Detector):
         weights = self._weigh(trials)
         self.weights_ = dict(zip(self.views_, weights.tolist(), strict=True))
         self.fused_map_ = EvidenceMap.fit(self._fused(self._mapped(raw)), rounding=_FUSED_ROUNDING)
-        self.verdicts_: Verdicts | None = None
+        self.verdicts_ = None
         self._remember(rows, context.seed)
         return {"weights": self.weights_, "left_out": self._caught(trials), "messages": self._messages(rows, trials)}
 
@@ -187,7 +185,7 @@ class UnseenDetector(Detector):
         return {trial.family: dict(zip(self.views_, trial.power().round(4).tolist(), strict=True)) for trial in trials}
 
     def _messages(self, rows: EvidenceRows, trials: list[LeftOut]) -> list[str]:
-        speaking = _space(self.evidences_)
+        speaking = space_of(self.evidences_)
         messages = [] if speaking is None else speaking.flow.messages
         if not len(rows.known):
             messages.append(
@@ -198,39 +196,6 @@ class UnseenDetector(Detector):
                 "there is one known family: leaving it out leaves nothing to learn from, so evidences weigh alike"
             )
         return messages
-
-    # ---- scoring ----------------------------------------------------------------------------------------------------
-
-    @property
-    def views_(self) -> list[str]:
-        """The scores of all evidences, ``"evidence.view"``, in order."""
-        return [f"{name}.{view}" for name, evidence in self.evidences_.items() for view in evidence.views]
-
-    def _raw(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
-        return np.column_stack([evidence.score(X) for evidence in self.evidences_.values()])
-
-    def _mapped(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.column_stack([to_p(column) for to_p, column in zip(self.maps_, raw.T, strict=True)])
-
-    def _fused(self, mapped: NDArray[np.float64]) -> NDArray[np.float64]:
-        return fuse(mapped, "fisher", weights=list(self.weights_.values())) / len(self.weights_)
-
-    def _score(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
-        base = self._combine(self._mapped(self._raw(X)))
-        return base if self.verdicts_ is None else self._judged(base, self._places(X))
-
-    def _judged(self, base: NDArray[np.float64], places: NDArray[np.float32]) -> NDArray[np.float64]:
-        return base if self.verdicts_ is None else self.verdicts_.apply(base, places)
-
-    def _places(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Where prepared rows lie in the sculpted latent space; nowhere without that evidence."""
-        return np.empty((len(X), 0), dtype=np.float32) if self.space_ is None else self.space_.flow.places(X)
-
-    def _combine(self, mapped: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The fusion as −log10 p on validation normals, or the known-class evidence where that is stronger."""
-        score = self.fused_map_(self._fused(mapped))
-        known = [number for number, view in enumerate(self.views_) if EVIDENCES[view.split(".")[0]].alone]
-        return np.maximum(score, (mapped[:, known] - KNOWN_OFFSET).max(axis=1)) if known else score
 
     # ---- reasons and verdicts ---------------------------------------------------------------------------------------
 
@@ -286,7 +251,7 @@ class UnseenDetector(Detector):
     def adapt(self, X: Any, y: Any) -> Self:
         """Sharpen the decision by a few judged rows; no network is fitted again.
 
-        Rows like those judged anomalous are caught, rows all but equal to those judged normal raise fewer alarms, and
+        Rows like those judged anomalous are raised, rows all but equal to those judged normal raise fewer alarms, and
         the detector is calibrated again, so that the false-alarm rate holds whatever was judged. Verdicts add up over
         calls; the later one counts where the same row is judged again.
 
@@ -324,88 +289,3 @@ class UnseenDetector(Detector):
         self.verdicts_ = Verdicts.fit(*judged, self.references_)
         self.calibrator_ = ConformalCalibrator.fit(self._judged(self.calibration_scores_, self.calibration_places_))
         return self
-
-    # ---- the model file ---------------------------------------------------------------------------------------------
-
-    def _evidence_state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        arrays: dict[str, NDArray[Any]] = {}
-        described: dict[str, Any] = {}
-        for name, evidence in self.evidences_.items():
-            part, described[name] = evidence.state()
-            arrays |= {f"{name}/{key}": array for key, array in part.items()}
-        space = None
-        if self.space_ is not None and Sculpted.name not in self.evidences_:
-            part, space = self.space_.state()
-            arrays |= {f"space/{key}": array for key, array in part.items()}
-        maps = []
-        for number, evidence_map in enumerate([*self.maps_, self.fused_map_]):
-            part, summary = evidence_map.state()
-            arrays |= {f"map{number}/{key}": array for key, array in part.items()}
-            maps.append(summary)
-        arrays["references"] = self.references_
-        arrays["calibration/scores"], arrays["calibration/places"] = self.calibration_scores_, self.calibration_places_
-        arrays["prototypes"], prototypes = self.prototypes_.state()
-        meta = {
-            "evidences": described,
-            "space": space,
-            "maps": maps,
-            "weights": self.weights_,
-            "prototypes": prototypes,
-            "verdicts": None,
-        }
-        if self.verdicts_ is not None:
-            judged, meta["verdicts"] = self.verdicts_.state()
-            arrays |= {f"verdicts/{key}": array for key, array in judged.items()}
-        return arrays, meta
-
-    def _restore_evidence(self, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> None:
-        def under(prefix: str) -> dict[str, NDArray[Any]]:
-            return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
-
-        unknown = sorted(set(meta["evidences"]) - set(EVIDENCES))
-        if unknown:
-            raise ArtifactError(f"the model holds evidences this release does not know: {', '.join(unknown)}")
-        self.evidences_ = {
-            name: EVIDENCES[name].from_state(under(f"{name}/"), described)
-            for name, described in meta["evidences"].items()
-        }
-        space = meta.get("space")
-        self.space_ = _space(self.evidences_) if space is None else Sculpted.from_state(under("space/"), space)
-        *self.maps_, self.fused_map_ = (
-            EvidenceMap.from_state(under(f"map{number}/"), summary) for number, summary in enumerate(meta["maps"])
-        )
-        self.weights_ = {str(view): float(weight) for view, weight in meta["weights"].items()}
-        weights = np.array(list(self.weights_.values()))
-        # Learned weights sum to their number.
-        good = bool(((weights >= 0.0) & (weights < len(weights) + 1.0)).all())
-        good = good and abs(weights.sum() - len(weights)) < 1e-6 * len(weights)
-        if list(self.weights_) != self.views_ or len(self.maps_) != len(self.views_) or not good:
-            raise ArtifactError("the model's evidences and their weights do not fit together; save the model again")
-        # Evidences of other columns than the preparation's cannot score a row of its.
-        row = np.zeros((1, len(self.preparer_.names)), dtype=np.float32)
-        self._combine(self._mapped(self._raw(row)))
-        width = self._places(row).shape[1]
-        self.references_, self.calibration_places_, prototypes = (
-            _places_of(arrays[name], width) for name in ("references", "calibration/places", "prototypes")
-        )
-        self.calibration_scores_ = np.asarray(arrays["calibration/scores"], dtype=np.float64)
-        if self.calibration_scores_.shape != (len(self.calibration_places_),) or not len(self.references_):
-            raise ArtifactError("the model's calibration rows are damaged; save the model again")
-        if not np.isfinite(self.calibration_scores_).all():
-            raise ArtifactError("the model's calibration scores are damaged; save the model again")
-        self.prototypes_ = Prototypes.from_state(prototypes, meta["prototypes"])
-        judged = meta["verdicts"]
-        self.verdicts_ = None if judged is None else Verdicts.from_state(under("verdicts/"), judged)
-        if self.verdicts_ is not None and self.verdicts_.normals.shape[1] != width:
-            raise ArtifactError("the model's verdicts lie in another space; save the model again")
-
-
-def _space(evidences: Mapping[str, Evidence]) -> Sculpted | None:
-    found = evidences.get(Sculpted.name)
-    return found if isinstance(found, Sculpted) else None
-
-
-def _places_of(array: NDArray[Any], width: int) -> NDArray[np.float32]:
-    if array.dtype != np.float32 or array.ndim != 2 or array.shape[1] != width or not np.isfinite(array).all():
-        raise ArtifactError("the model's places of rows are damaged; save the model again")
-    return array

@@ -102,27 +102,18 @@ class SculptedFlow:
             TrainingError: If a loss is no longer finite.
             ArtifactError: If a checkpoint belongs to other data or settings.
         """
-        rng = np.random.default_rng([seed, zlib.crc32(b"sculpted rows")])
-        if len(known):
-            chosen, drawn = balanced_rows(len(normals), classes, recipe.balance, rng)
-            negatives, shown = known[drawn], normals[chosen]
-        else:
-            shown, negatives = normals, synthetic_negatives(normals, len(normals), rng)
+        shown, negatives = _shown_rows(normals, known, classes, recipe.balance, seed)
         if not len(known_validation):
             # One known row can only be fitted on; the epoch is then judged on what it was trained on.
             known_validation = negatives[: max(1, len(normals_validation))]
-        X = np.concatenate([shown, negatives])
-        mask = np.arange(len(X)) >= len(shown)
-        X_validation = np.concatenate([normals_validation, known_validation])
-        mask_validation = np.arange(len(X_validation)) >= len(normals_validation)
+        X, mask = _joined(shown, negatives)
         stage_one = recipe.sculpt.model_copy(
             update={"seed": seed, **_epochs(recipe.encoder_steps, recipe.sculpt, len(X))}
         )
         encoded = stage(f"{name}encoder")(train_encoder)(
             X,
             mask,
-            X_validation,
-            mask_validation,
+            *_joined(normals_validation, known_validation),
             stage_one,
             checkpoint=None if checkpoint is None else checkpoint / "encoder.checkpoint",
             resume=resume,
@@ -206,6 +197,25 @@ class SculptedFlow:
         except RuntimeError as error:
             raise ArtifactError("the model's encoder, projections and flow do not fit together") from error
         return cls(scorer, {})
+
+
+def _shown_rows(
+    normals: NDArray[np.float32], known: NDArray[np.float32], classes: NDArray[np.str_], balance: Balance, seed: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The normals and anomalies that stage 1 sees."""
+    rng = np.random.default_rng([seed, zlib.crc32(b"sculpted rows")])
+    if not len(known):
+        return normals, synthetic_negatives(normals, len(normals), rng)
+    chosen, drawn = balanced_rows(len(normals), classes, balance, rng)
+    return normals[chosen], known[drawn]
+
+
+def _joined(
+    normals: NDArray[np.float32], anomalies: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """All rows, and which of them are anomalies."""
+    X = np.concatenate([normals, anomalies])
+    return X, np.arange(len(X)) >= len(normals)
 
 
 _PROJECTIONS = ("latent_projection", "row_projection")

@@ -16,12 +16,16 @@ from unseen.detectors.base import Detector
 from unseen.errors import InputError
 from unseen.jobs.columns import carried_columns, keep_rejects
 from unseen.jobs.places import located, refuse_overwrite
-from unseen.sources import Source, open_source, open_writer
+from unseen.sources import Source, check_table_path, open_source, open_writer
 
 __all__ = ["ExplainReport", "explain_file"]
 
 # Alarms of one file whose kinds are told apart; beyond them no analyst looks.
 _MOST_ALARMS = 100_000
+# Columns that are written; those of the evidences begin with "p.".
+_MADE = frozenset(
+    ("row", "anomaly_score", "p_value", "alarm", "spoke", "nearest_known", "group", "group_size", "group_typical_row")
+)
 
 
 @dataclass
@@ -75,9 +79,12 @@ def explain_file(
         )
     rate = detector.false_alarm_rate if false_alarm_rate is None else false_alarm_rate
     detector.calibrator_.threshold(rate)
+    check_table_path(out)
     label = [detector.schema_.label] if detector.schema_.label else []
     source = open_source(data, text=[*label, *detector.schema_.categories])
     carried = carried_columns(source, detector.schema_)
+    if taken := [name for name in carried if name in _MADE or name.startswith("p.")]:
+        raise InputError(f"the data's own column {taken[0]!r} would be overwritten; rename it")
     refuse_overwrite(out, source.files)
     report = ExplainReport(0, 0, rate)
     table, rows = _alarms(detector, source, carried, report, progress)

@@ -100,15 +100,7 @@ def fit_file(
     source = open_source(data, text=[name for name in (label, *categorical, split_by, domain) if name])
     refuse_overwrite(out, source.files)
     split = RowSplit(seed=seed, by=split_by, time=split_time)
-    features = without_metadata(source, [*ignore, *categorical, *([label] if label else [])])
-    metadata = [name for name in source.schema.names if name not in features]
-    ignore = [*ignore, *metadata]
-    if domain is not None:
-        check_present(source.schema.names, [domain], option="domain")
-        if domain == label:
-            raise InputError(f"{label!r} is the label; name the column of days, hosts or sites instead: --domain")
-        ignore = list(dict.fromkeys([*ignore, domain]))
-    schema = _schema(source, split, label=label, ignore=ignore, categorical=categorical)
+    schema, metadata = _schema(source, split, label=label, ignore=ignore, categorical=categorical, domain=domain)
     schema, split = stage("reading")(_known_classes)(source, schema, split, normal=normal, hide=hide)
     table, labels, aligned, counts = stage("reading")(_training_part)(source, schema, split, domain)
     report = FitReport(fitted, counts, notes=[*source.notes, *_split_notes(counts, schema, split)])
@@ -118,15 +110,7 @@ def fit_file(
         report.telling = stage("telling columns")(telling_columns)(table, labels != schema.normal, schema)
     fitted.set_params(normal=schema.normal)
     report.notes += _train(fitted, table, labels, aligned, checkpoints, resume=resume, progress=progress)
-    # The label and ignored columns are the file's, not the fitted table's; scoring the file again must know them.
-    fitted.schema_ = fitted.schema_.model_copy(update={"label": label, "ignored": schema.ignored})
-    fitted.provenance_ = {
-        # A name that is no UTF-8 has no form in JSON.
-        "files": [path.name.encode(errors="backslashreplace").decode() for path in source.files],
-        "split": split.model_dump(mode="json"),
-        "counts": counts,
-        "telling_columns": report.telling,
-    }
+    _describe(report, source, schema, split)
     stage("writing")(fitted.save)(out)
     report.notes += keep_rejects(source, out)
     checkpoints.discard()
@@ -134,9 +118,23 @@ def fit_file(
 
 
 def _schema(
-    source: Source, split: RowSplit, *, label: str | None, ignore: Sequence[str], categorical: Sequence[str]
-) -> Schema:
-    """The schema of the source; the column to split by is metadata."""
+    source: Source,
+    split: RowSplit,
+    *,
+    label: str | None,
+    ignore: Sequence[str],
+    categorical: Sequence[str],
+    domain: str | None,
+) -> tuple[Schema, list[str]]:
+    """The schema of the source, without the columns of domains and to split by, and what metadata it leaves out."""
+    features = without_metadata(source, [*ignore, *categorical, *([label] if label else [])])
+    metadata = [name for name in source.schema.names if name not in features]
+    ignore = [*ignore, *metadata]
+    if domain is not None:
+        check_present(source.schema.names, [domain], option="domain")
+        if domain == label:
+            raise InputError(f"{label!r} is the label; name the column of days, hosts or sites instead: --domain")
+        ignore = list(dict.fromkeys([*ignore, domain]))
     if split.by is not None and split.time is not None:
         raise InputError("rows stay together by one column: give --split-by or --split-time, not both")
     if split.column is not None:
@@ -144,7 +142,7 @@ def _schema(
         if split.column == label:
             raise InputError(f"{label!r} is the label; all rows of a class would stay together in one part")
         ignore = list(dict.fromkeys([*ignore, split.column]))
-    return infer_schema(source.schema, label=label, ignore=ignore, categorical=categorical)
+    return infer_schema(source.schema, label=label, ignore=ignore, categorical=categorical), metadata
 
 
 def _known_classes(
@@ -198,6 +196,20 @@ def _train(
             f"{fitted.false_alarm_rate:g}; when scoring ask for {smallest:.2g} or more, or fit on more normal rows"
         )
     return [*notes, *(str(warning.message) for warning in caught)]
+
+
+def _describe(report: FitReport, source: Source, schema: Schema, split: RowSplit) -> None:
+    """Have the detector remember the file."""
+    fitted = report.detector
+    # The label and ignored columns are the file's, not the fitted table's; scoring the file again must know them.
+    fitted.schema_ = fitted.schema_.model_copy(update={"label": schema.label, "ignored": schema.ignored})
+    fitted.provenance_ = {
+        # A name that is no UTF-8 has no form in JSON.
+        "files": [path.name.encode(errors="backslashreplace").decode() for path in source.files],
+        "split": split.model_dump(mode="json"),
+        "counts": report.counts,
+        "telling_columns": report.telling,
+    }
 
 
 def _split_notes(counts: dict[str, dict[str, int]], schema: Schema, split: RowSplit) -> list[str]:

@@ -131,6 +131,8 @@ def _expand(item: str | Path, format: str | None, notes: list[str]) -> list[Path
             raise InputError(f"{path}: is no regular file; save its content to a file first")
         if any(sign in str(path) for sign in "*?["):
             return _of_glob(path, notes)
+    except InputError:
+        raise
     except (OSError, ValueError) as error:
         words = os_words(error) if isinstance(error, OSError) else str(error)
         raise InputError(f"{path}: {words}") from error

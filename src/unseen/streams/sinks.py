@@ -27,6 +27,8 @@ __all__ = ["LINE_SUFFIXES", "AlarmSink", "open_sink"]
 
 LINE_SUFFIXES = (".jsonl", ".ndjson", ".json")
 _TAIL = 1 << 16
+# How every alarm's line begins; a crash may have left less of the first one.
+_BEGINNING = b'{"@timestamp": "'
 
 
 class AlarmSink(Protocol):
@@ -84,6 +86,8 @@ class _Lines:
     def __enter__(self) -> Self:
         if self._path is not None:
             try:
+                if self._path.exists():
+                    self._check(self._path)
                 _mend(self._path)
                 self._file = self._path.open("ab", buffering=0)
             except OSError as error:
@@ -118,6 +122,13 @@ class _Lines:
         except OSError as error:
             raise InputError(f"{self._path}: not written, {os_words(error)}") from error
 
+    def _check(self, path: Path) -> None:
+        """Refuse a file of something else: mending it could take away its last line."""
+        with path.open("rb") as file:
+            first = file.readline(_TAIL)
+        if not (first.startswith(_BEGINNING) or _BEGINNING.startswith(first) or _is_document(first)):
+            raise InputError(f"{path}: holds something else than alarms; name another file")
+
     def _line(self, alarm: Alarm) -> bytes:
         return json.dumps(as_ecs(alarm, self._model), ensure_ascii=True, allow_nan=False).encode() + b"\n"
 
@@ -126,17 +137,18 @@ class _Csv(_Lines):
     """CSV, appended; the header line stands once."""
 
     def __enter__(self) -> Self:
-        header = self._text(ALARM_SCHEMA.names)
-        if self._path is not None and self._path.exists():
-            with self._path.open("rb") as file:
-                first = file.readline()
-            # A crash may have cut the header itself; it is mended like any line.
-            if first != header and not header.startswith(first):
-                raise InputError(f"{self._path}: holds other columns than alarms have; name another file")
         super().__enter__()
         if self._path is not None and not self._path.stat().st_size:
-            self._held.write(header)
+            self._held.write(self._text(ALARM_SCHEMA.names))
         return self
+
+    def _check(self, path: Path) -> None:
+        header = self._text(ALARM_SCHEMA.names)
+        with path.open("rb") as file:
+            first = file.readline()
+        # A crash may have cut the header itself; it is mended like any line.
+        if first != header and not header.startswith(first):
+            raise InputError(f"{path}: holds other columns than alarms have; name another file")
 
     def _line(self, alarm: Alarm) -> bytes:
         return self._text(list(as_row(alarm, self._model).values()))
@@ -193,6 +205,19 @@ def _harmless(value: Any) -> Any:
         return value
     shown = value if value.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in value)
     return f"'{shown}" if shown.startswith(("=", "+", "-", "@")) else shown
+
+
+def _is_document(line: bytes) -> bool:
+    r"""Whether a line is whole and a JSON object.
+
+    Example:
+        >>> _is_document(b'{"a": 1}\n'), _is_document(b'{"a": 1}'), _is_document(b"{\n")
+        (True, False, False)
+    """
+    try:
+        return line.endswith(b"\n") and isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _mend(path: Path) -> None:

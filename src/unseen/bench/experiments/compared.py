@@ -9,7 +9,7 @@ from unseen.bench.experiments.page import Part, row
 from unseen.bench.protocol import Protocol
 from unseen.bench.report.table import Row, Table, Value
 from unseen.bench.report.words import NONE, figure, percent, seconds, signed, spans
-from unseen.bench.stats import MEASURES, Comparison, Interval, caveats, holm, smallest_p
+from unseen.bench.stats import LEVEL, MEASURES, Comparison, Interval, caveats, holm, smallest_p
 from unseen.bench.stats.sentences import joined, p_words
 
 __all__ = ["RULE", "Difference", "against", "difference", "difference_part", "figures_part", "mean_of", "verdicts"]
@@ -55,6 +55,8 @@ class Difference:
         """The verdict."""
         if self.by_ranks and self.by_ranks == self.by_mean:
             return _word(self.by_ranks)
+        if self.by_ranks and self.by_mean:
+            return f"{_word(self.by_ranks)} on these groups, {_word(self.by_mean)} by its mean"
         if self.by_ranks:
             return f"{_word(self.by_ranks)} on these groups only"
         return f"{_word(self.by_mean)} by its mean only" if self.by_mean else "not distinguishable"
@@ -125,10 +127,17 @@ def verdicts(outcome: Outcome, measure: str = "auroc") -> list[str]:
         by.setdefault(apart.words, []).append(f"{apart.name} ({signed(apart.interval.estimate)})")
     reference = outcome.experiment.reference
     said = [f"{words}: {joined(names, most=99)}" for words, names in sorted(by.items())]
-    return [
+    lines = [
         f"By {MEASURES[measure]}, against {reference} ({figure(mean_of(outcome, reference, measure))}): "
         f"{'; '.join(said)}."
     ]
+    least = smallest_p(found[0].groups, len(found))
+    if least > LEVEL:
+        lines.append(
+            f"The signed-rank test can show nothing here: the smallest p that {found[0].groups} held-out groups and "
+            f"{len(found)} differences can reach is {p_words(least).removeprefix('= ')}."
+        )
+    return lines
 
 
 def figures_part(outcome: Outcome, protocol: Protocol) -> Part:

@@ -27,8 +27,8 @@ def _place(outcome: Outcome, protocol: Protocol) -> tuple[int, str] | None:
     place = 1 + sum(area > found[_SCULPTOR] for area in found.values())
     rival = max((name for name in found if name != _SCULPTOR), key=found.__getitem__)
     said = (
-        f"{protocol.name}: macro AUROC {figure(found[_SCULPTOR])}, place {place} of {len(found)}; the best other "
-        f"method is {rival} with {figure(found[rival])}."
+        f"{protocol.name}: macro AUROC {figure(found[_SCULPTOR])}, place {place} of {len(found)}; the best of "
+        f"the others is {rival} with {figure(found[rival])}."
     )
     stump = outcome.summaries.get((protocol.name, _CONTROL))
     if stump is not None and stump.auroc >= max(found.values()):

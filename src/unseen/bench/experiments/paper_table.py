@@ -144,7 +144,7 @@ def _parts(outcome: Outcome, protocol: Protocol) -> list[Part]:
                 [
                     ("F1 on as many anomalies as normals, shares in percent:", _f1_table(protocol, found)),
                     (
-                        "Caught of each hidden class in percent, with 95 % Wilson intervals:",
+                        "Caught of each hidden class in percent, with 95 % Wilson intervals (of rows, not of seeds):",
                         _recall_table(protocol, found),
                     ),
                     ("Rankings, classes weighted as in the paper:", _area_table(outcome, protocol)),
@@ -188,7 +188,7 @@ def _recall_table(protocol: Protocol, found: dict[str, Decision]) -> Table:
         values = []
         for class_name in classes:
             low, high = _interval(one, class_name)
-            values.append(Value(percent(one.recall[class_name]), f"{percent(low, 0)}–{percent(high, 0)}"))
+            values.append(Value(percent(one.recall[class_name]), f"{percent(low)}–{percent(high)}"))
         rows.append(Row(f"ours, {name}", values))
     return Table(["", *classes], rows, [])
 

@@ -82,7 +82,10 @@ def _missed(found: dict[str, Decision]) -> str:
     missed = [f"{name} ({percent(share)} %)" for name, share in found["10 %"].recall.items() if share < 0.5]
     if not missed:
         return f"{_FAST} catches more than half of every unseen class at 10 % false alarms."
-    return f"Even at 10 % false alarms {_FAST} misses more than half of {joined(missed)}: no threshold mends that."
+    return (
+        f"Even at 10 % false alarms {_FAST} misses more than half of {joined(missed)}: no threshold up to there mends "
+        "that."
+    )
 
 
 def _extras(outcome: Outcome) -> list[Part]:
@@ -116,7 +119,7 @@ def _extras(outcome: Outcome) -> list[Part]:
 _NOTE = (
     "Precision and F1 are on as many anomalies as normals, classes weighted as the protocol says; medians over seeds. "
     "Behind a class stands its number of test rows, and behind its recall at the middle threshold the 95 % Wilson "
-    "interval."
+    "interval: of the chance in these rows alone, not of what another threshold or seed would give."
 )
 
 
@@ -149,7 +152,7 @@ def _caught(share: float, size: int, *, with_interval: bool) -> str:
     if not with_interval:
         return percent(share)
     low, high = wilson_interval(round(share * size), size)
-    return f"{percent(share)} [{percent(low, 0)}–{percent(high, 0)}]"
+    return f"{percent(share)} [{percent(low)}–{percent(high)}]"
 
 
 def _curve_table(curves: dict[str, list[float]]) -> Table:

@@ -94,7 +94,9 @@ def on_the_control(outcome: Outcome, name: str) -> list[str]:
         f"The aim was an interval above {signed(LIMIT)}: it {'is' if kept else 'is not'}, its lower end being "
         f"{signed(found.interval.low)}."
     ]
-    if found.by_mean > 0 or found.by_ranks > 0:
+    if found.by_mean * found.by_ranks < 0:
+        said.append(f"Groups and mean disagree on {name} and the plain network on the same rows ({found.words}).")
+    elif found.by_mean > 0 or found.by_ranks > 0:
         said.append(f"{name} is ahead of the plain network on the same rows ({found.words}).")
     elif found.by_mean < 0 or found.by_ranks < 0:
         said.append(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unseen.bench.experiments.compared import difference, verdicts
+from unseen.bench.experiments.compared import Difference, difference, verdicts
 from unseen.bench.experiments.outcome import Outcome
 from unseen.bench.experiments.page import Part, row
 from unseen.bench.experiments.plan import UNSW_FIVE, Experiment, Variant, sculptor
@@ -40,7 +40,7 @@ def _answer(outcome: Outcome) -> list[str]:
         said.append("So these data do not show that the weights matter for what is caught of unseen classes.")
     untrained = difference(outcome, _UNTRAINED)
     if untrained is not None:
-        said.append(_on_untrained(untrained.by_ranks))
+        said.append(_on_untrained(untrained))
     collapsed = {name: signs["latent collapsed"] for name, signs in _signs(outcome).items()}
     said += [
         f"The latent collapsed in {count} of {len(outcome.cells[name])} fits of {name}."
@@ -50,13 +50,18 @@ def _answer(outcome: Outcome) -> list[str]:
     return said
 
 
-def _on_untrained(shown: int) -> str:
-    if shown < 0:
+def _on_untrained(found: Difference) -> str:
+    if found.by_mean < 0 and found.by_ranks < 0:
         return "An encoder with random weights ranks unseen classes worse: sculpting helps here."
-    if shown > 0:
+    if found.by_mean > 0 and found.by_ranks > 0:
         return (
             "An encoder with random weights ranks unseen classes better: on these data sculpting costs, whatever "
             "its weights."
+        )
+    if found.by_mean or found.by_ranks:
+        return (
+            f"An encoder with random weights is {found.words}: whether sculpting helps to rank unseen classes is not "
+            "settled here."
         )
     return (
         "An encoder with random weights cannot be told apart from the published sculpting by its ranking of unseen "

@@ -139,7 +139,7 @@ def kind_of(label: str) -> str:
         label: The method with the parameters that were set.
     """
     name = label.partition(",")[0]
-    if name.startswith("shuffled:"):
+    if name.startswith(("shuffled:", "untrained:")):
         return "control"
     known = methods().get(name)
     return "peer" if known is None else known.kind

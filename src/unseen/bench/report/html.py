@@ -8,6 +8,7 @@ from statistics import fmean, median
 from typing import Any
 
 import unseen
+from unseen.bench.report.bests import best_peer_table
 from unseen.bench.report.details import class_table, pair_table, percentiles, published_table, rank_table
 from unseen.bench.report.figures import (
     CURVE_DASHES,
@@ -29,6 +30,7 @@ from unseen.bench.report.record import (
     run_words,
     second_figures,
     section_words,
+    unequal_rates,
 )
 from unseen.bench.report.scores import ROLES, histogram, latent_map, percentile_table, recall_curves
 from unseen.bench.report.shots import shots_tables
@@ -95,7 +97,10 @@ def _part(data: ReportData, part: Part, number: int, common: Sequence[str], *, s
         "overall": overall_table(part),
         "costs": [cost_picture(spots, cost, f"{name}-{cost}") for cost in ("fit_seconds", "rows_per_second") if spots],
         "comparisons": [
-            _compared(comparison, f"{name}-ranks-{position}", shared) for position, comparison in enumerate(found)
+            _compared(part, comparison, f"{name}-ranks-{position}", shared) for position, comparison in enumerate(found)
+        ],
+        "bests": [
+            (words, made) for measure, words in MEASURES.items() if (made := best_peer_table(part, measure)) is not None
         ],
         "caveats": shared,
         "sections": [
@@ -104,11 +109,14 @@ def _part(data: ReportData, part: Part, number: int, common: Sequence[str], *, s
     }
 
 
-def _compared(comparison: Comparison, name: str, shared: Sequence[str]) -> dict[str, Any]:
+def _compared(part: Part, comparison: Comparison, name: str, shared: Sequence[str]) -> dict[str, Any]:
     return {
         "measure": MEASURES[comparison.table.measure],
         "conclusions": conclusions(comparison),
-        "caveats": [said for said in caveats(comparison) if said not in shared],
+        "caveats": [
+            *(said for said in caveats(comparison) if said not in shared),
+            *(unequal_rates(part) if comparison.table.measure == "recall_0.01" else []),
+        ],
         "picture": rank_picture(comparison, name),
         "ranks": rank_table(comparison),
         "pairs": pair_table(comparison),

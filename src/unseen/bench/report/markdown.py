@@ -6,8 +6,9 @@ import re
 from collections.abc import Sequence
 
 import unseen
+from unseen.bench.report.bests import best_peer_table
 from unseen.bench.report.details import class_table, percentiles, published_table, rank_table
-from unseen.bench.report.gather import ReportData, Section
+from unseen.bench.report.gather import Part, ReportData, Section
 from unseen.bench.report.record import (
     common_caveats,
     common_words,
@@ -18,6 +19,7 @@ from unseen.bench.report.record import (
     run_words,
     second_figures,
     section_words,
+    unequal_rates,
 )
 from unseen.bench.report.scores import percentile_table
 from unseen.bench.report.shots import shots_tables
@@ -63,7 +65,8 @@ def render_markdown(data: ReportData, *, command: str, date: str) -> str:
         found = [comparison for comparison in part.comparisons.values() if comparison is not None]
         shared = common_caveats(found)
         for comparison in found:
-            lines += _compared(comparison, suffix, shared)
+            lines += _compared(part, comparison, suffix, shared)
+        lines += _bests(part, suffix)
         if found:
             lines += [f"## What may not be concluded{suffix}", "", *_list(shared)]
         for section in part.sections:
@@ -71,7 +74,7 @@ def render_markdown(data: ReportData, *, command: str, date: str) -> str:
     return "\n".join([*lines, *_what(data), *_failures(data), *_warnings(data)]).rstrip() + "\n"
 
 
-def _compared(comparison: Comparison, suffix: str, shared: Sequence[str]) -> list[str]:
+def _compared(part: Part, comparison: Comparison, suffix: str, shared: Sequence[str]) -> list[str]:
     measure = MEASURES[comparison.table.measure]
     return [
         f"## Methods compared by {measure}{suffix}",
@@ -79,7 +82,17 @@ def _compared(comparison: Comparison, suffix: str, shared: Sequence[str]) -> lis
         *_list(conclusions(comparison)),
         *_table(rank_table(comparison)),
         *_list([said for said in caveats(comparison) if said not in shared]),
+        *_list(unequal_rates(part) if comparison.table.measure == "recall_0.01" else []),
     ]
+
+
+def _bests(part: Part, suffix: str) -> list[str]:
+    lines = []
+    for measure, words in MEASURES.items():
+        made = best_peer_table(part, measure)
+        if made is not None:
+            lines += [f"Each protocol by {words}:", "", *_table(made)]
+    return [f"## Against the best peer of each protocol{suffix}", "", *lines] if lines else []
 
 
 def _section(data: ReportData, section: Section, suffix: str) -> list[str]:
@@ -98,7 +111,8 @@ def _section(data: ReportData, section: Section, suffix: str) -> list[str]:
     if published is not None:
         lines += ["Beside the paper's figures:", "", *_table(published)]
     lines += [
-        f"Caught of each held-out class at {rate_name(rate)} false alarms, in percent, with the 95 % Wilson interval:",
+        f"Caught of each held-out class at {rate_name(rate)} false alarms, in percent, with the 95 % Wilson interval "
+        "(medians over seeds; it holds the chance of rows, not that of seeds and thresholds):",
         "",
     ]
     lines += _table(class_table(section, rate))

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from unseen.bench.report.gather import ReportData, Section
+from unseen.bench.report.gather import Part, ReportData, Section
+from unseen.bench.report.summaries import exceeds
 from unseen.bench.report.words import clean, figure, percent, protocol_words, rate_name, spans
 from unseen.bench.stats import Comparison, caveats
 from unseen.bench.stats.sentences import joined
+from unseen.bench.summary import MethodSummary
 
 __all__ = [
     "Flag",
@@ -23,8 +25,11 @@ __all__ = [
     "run_words",
     "second_figures",
     "section_words",
+    "unequal_rates",
 ]
 
+# Controls by the method they are the twin of; ``shuffled:NAME`` and ``untrained:NAME`` name their own.
+_TWINS = {"shuffled": "sculptor-fast", "untrained": "sculptor-fast"}
 _MUCH_DROPPED = 0.05
 _MOST_BESIDE = 3
 
@@ -123,19 +128,40 @@ def flags(section: Section) -> list[Flag]:
                 f"{best.method}, {figure(best.auroc)}: it cannot tell methods apart.",
             )
         )
-    controls = [line for line in section.controls if line.method.startswith("shuffled:") or line.method == "shuffled"]
-    for control in controls:
-        inner = "sculptor-fast" if control.method == "shuffled" else control.method.removeprefix("shuffled:")
-        line = next((line for line in section.ranked if line.method == inner), None)
+    for control in section.controls:
+        twin = _TWINS.get(control.method, control.method.partition(":")[2])
+        line = next((line for line in section.ranked if line.method == twin), None)
         if line is not None and control.auroc >= line.auroc:
-            found.append(
-                Flag(
-                    f"{section.protocol.name}: shuffled labels do as well.",
-                    f"{inner} reaches {figure(line.auroc)} with its labels and {figure(control.auroc)} with shuffled "
-                    "ones: its AUROC does not come from the labels.",
-                )
-            )
+            found.append(_no_better(section, line, control))
     return found
+
+
+def _no_better(section: Section, line: MethodSummary, control: MethodSummary) -> Flag:
+    """A method that its control equals."""
+    if control.method.startswith("untrained"):
+        return Flag(
+            f"{section.protocol.name}: an untrained twin does as well.",
+            f"{line.method} reaches {figure(line.auroc)} trained and {figure(control.auroc)} with the weights it "
+            "starts from: its AUROC does not come from training.",
+        )
+    return Flag(
+        f"{section.protocol.name}: shuffled labels do as well.",
+        f"{line.method} reaches {figure(line.auroc)} with its labels and {figure(control.auroc)} with shuffled "
+        "ones: its AUROC does not come from the labels.",
+    )
+
+
+def unequal_rates(part: Part) -> list[str]:
+    """Where recall at 1 % compares methods of which some raise more false alarms than that."""
+    said = []
+    for section in part.sections:
+        above = [line.method for line in section.ranked if exceeds(section, line, "0.01")]
+        if above:
+            said.append(
+                f"{section.protocol.name}: {joined(above, most=99)} raise more false alarms than the 1 % asked (⚠ in "
+                "its table), so what they catch there is at a higher rate than what the others catch."
+            )
+    return said
 
 
 def second_figures(section: Section) -> list[str]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import fmean, median
+
+import numpy as np
 
 from unseen.bench.report.gather import Part, Section, kind_of
 from unseen.bench.report.table import Row, Table, Value
 from unseen.bench.report.words import NONE, clean, figure, figures, percent, rate_name, seconds
 from unseen.bench.summary import MethodSummary
+from unseen.jobs.evaluate import RateResult
 
-__all__ = ["overall_lines", "overall_table", "summary_table"]
+__all__ = ["exceeds", "overall_lines", "overall_table", "summary_table"]
 
 _RATES = ("0.05", "0.01", "0.001")
 
@@ -47,8 +50,10 @@ def _summary_notes(lines: Sequence[MethodSummary]) -> list[str]:
     notes = [
         "Caught, known caught and false alarms in percent. Below a false-alarm rate: in how many cells the number of "
         "false alarms lies in the 95 % interval that the calibration promises. ⚠: too many false alarms to be chance; "
-        "↓: too few, as tied scores cause. The cells of one seed share normals and may err together.",
-        "AUPRC at a prevalence of 1 %. Costs are medians over cells on the machine named above, peak memory the "
+        "↓: too few, as tied scores or rows that come in blocks may cause. The cells of one seed share normals, so "
+        "both marks count seeds, and one seed earns none.",
+        "AUROC is the mean over held-out classes or groups; AUPRC, at a prevalence of 1 %, is of all unseen rows "
+        "together. Costs are medians over cells on the machine named above, peak memory the "
         "largest, with libraries and rows.",
     ]
     if any(not line.recall.keys() >= set(_RATES) for line in lines):
@@ -63,28 +68,43 @@ def _method_note(line: MethodSummary) -> str:
     return "; ".join(said)
 
 
-def _realised(section: Section, line: MethodSummary, rate: str) -> Value:
-    found = [
-        at
+def _rates(section: Section, line: MethodSummary, rate: str) -> list[tuple[int, RateResult]]:
+    """The seed and the realised rate of each finished cell."""
+    return [
+        (result.key.seed, at)
         for result in section.by_method[line.method]
         for at in (result.measures.main.rates if result.measures else ())
         if f"{at.rate:g}" == rate
     ]
+
+
+def exceeds(section: Section, line: MethodSummary, rate: str) -> bool:
+    """Whether a method raises more false alarms than the calibration promises, beyond chance."""
+    return _not_chance([(seed, at.false_alarms > at.expected_high) for seed, at in _rates(section, line, rate)])
+
+
+def _realised(section: Section, line: MethodSummary, rate: str) -> Value:
+    found = _rates(section, line, rate)
     if not found:
         return Value(NONE)
-    cells, inside = len(found), sum(at.within for at in found)
-    above = sum(at.false_alarms > at.expected_high for at in found)
+    below = [(seed, at.false_alarms < at.expected_low) for seed, at in found]
+    inside = sum(at.within for _, at in found)
     digits = 2 if float(rate) < 0.01 else 1
-    # Too few false alarms break no promise: tied scores, as of a column of few values, make alarms rarer.
-    low = " ↓" if _not_chance(cells - inside - above, cells) else ""
-    return Value(percent(line.realised[rate], digits), f"{inside}/{cells}{low}", flag=_not_chance(above, cells))
+    # Too few false alarms break no promise.
+    low = " ↓" if _not_chance(below) else ""
+    return Value(percent(line.realised[rate], digits), f"{inside}/{len(found)}{low}", flag=exceeds(section, line, rate))
 
 
-def _not_chance(outside: int, cells: int) -> bool:
-    """Whether so many cells on one side of their 95 % interval would be rarer than 1 in 100 by chance."""
+def _not_chance(outside: Sequence[tuple[int, bool]]) -> bool:
+    """Whether so many seeds on one side of their 95 % interval would be rarer than 1 in 100 by chance.
+
+    The cells of one seed share their normals and err together: a seed counts once, by what most of its cells say.
+    """
     from scipy.stats import binom
 
-    return bool(binom.sf(outside - 1, cells, 0.025) < 0.01)
+    seeds = {seed for seed, _ in outside}
+    gone = sum(fmean(out for s, out in outside if s == seed) > 0.5 for seed in seeds)
+    return bool(binom.sf(gone - 1, len(seeds), 0.025) < 0.01)
 
 
 def _costs(fit: float, speed: float, memory: float | None) -> list[Value]:
@@ -110,15 +130,25 @@ def overall_lines(part: Part) -> list[tuple[str, list[MethodSummary]]]:
 
 def overall_table(part: Part) -> Table:
     """Means over protocols, one row a method."""
-    head = ["method", "protocols", "AUROC", *(f"caught at {rate_name(rate)}" for rate in _RATES)]
+    head = [
+        "method",
+        "protocols",
+        "mean rank",
+        "rank at 1 %",
+        "AUROC",
+        *(f"caught at {rate_name(rate)}" for rate in _RATES),
+    ]
     head += [f"false alarms at {rate_name(rate)}" for rate in _RATES]
     head += ["known AUROC", "known caught at 1 %", "AUPRC at 1 %", "fit s", "rows/s", "peak MB"]
     rows = []
+    by_auroc = _mean_ranks(part, lambda line: line.auroc)
+    by_caught = _mean_ranks(part, lambda line: line.recall.get("0.01"))
     for number, (method, lines) in enumerate(overall_lines(part), 1):
         memory = max((line.peak_memory for line in lines if line.peak_memory is not None), default=None)
         complete = len(lines) == len(part.sections)
         values = [
             Value(str(len(lines)), flag=not complete),
+            *(Value(NONE if method not in ranks else f"{ranks[method]:.1f}") for ranks in (by_auroc, by_caught)),
             Value(figure(fmean(line.auroc for line in lines))),
             *(Value(percent(_mean([line.recall.get(rate) for line in lines]))) for rate in _RATES),
             *(
@@ -136,8 +166,24 @@ def overall_table(part: Part) -> Table:
         "Means over the protocols, each counting once; a rate that a protocol's calibration set is too small for is "
         "left out of its column. Protocols on the same traffic are related; the comparison below "
         "counts them as one source.",
+        "Mean rank: by AUROC on each protocol, 1 is best, equal figures sharing their places, controls and methods "
+        "that lack a protocol left out; rank at 1 %: the same by what is caught at 1 % false alarms, over the "
+        "protocols that allow it.",
     ]
     return Table(head, rows, notes)
+
+
+def _mean_ranks(part: Part, measure: Callable[[MethodSummary], float | None]) -> dict[str, float]:
+    """The mean over protocols of each method's rank; of methods that ran on all of them, controls aside."""
+    from scipy.stats import rankdata
+
+    by_protocol = [{line.method: measure(line) for line in section.ranked} for section in part.sections]
+    everywhere = sorted(set.intersection(*(set(found) for found in by_protocol)))
+    usable = [values for found in by_protocol if None not in (values := [found[method] for method in everywhere])]
+    if not usable or not everywhere:
+        return {}
+    ranks = rankdata(-np.array(usable, dtype=np.float64), axis=1)
+    return dict(zip(everywhere, ranks.mean(axis=0).tolist(), strict=True))
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

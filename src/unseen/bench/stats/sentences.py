@@ -178,10 +178,12 @@ def caveats(comparison: Comparison) -> list[str]:
             "The best peer was picked after seeing these figures, which favours it: the differences are on the "
             "cautious side for the others."
         )
+    if len(table.seeds) == 1:
+        said.append("There is one seed: the intervals hold nothing of how figures change from seed to seed.")
     if any(seed in _DEVELOPMENT_SEEDS for seed in table.seeds):
         said.append(
             "Seeds 0–4 are development seeds: this project's settings were chosen on them, which flatters its own "
-            "detectors. Final figures are made once, on seeds 5–9."
+            "detectors. Other seeds draw other rows and hide the same classes, so they flatter them less, but still."
         )
     if table.left_out:
         said.append(

@@ -53,18 +53,7 @@ def inner_loop(
         TrainingError: If loss or gradient are no longer finite.
     """
     pool = np.flatnonzero(np.isin(rows.domain, rows.inner_domains(families, episode)))
-    labelled = [rows.inner_known[rows.inner_family == family] for family in (*(labelled_of or families), SYNTHETIC)]
-    labelled = [known for known in labelled if len(known)]
-    # Where anomalies are seen too, they are half of a step's rows.
-    share = settings.inner_batch // 2 if labelled else settings.inner_batch
-    chosen, epochs = inner_rows(pool, epochs=settings.inner_epochs, steps=settings.inner_steps, batch=share, rng=rng)
-    X = rows.normals[chosen]
-    if labelled:
-        labelled = [known[rng.integers(len(known), size=-(-len(X) // len(labelled)))] for known in labelled]
-    known = np.concatenate([*labelled, rows.inner_known[:0]])
-    if settings.replay:
-        X = _replayed(X, rows.normals, np.zeros(len(rows.normals), dtype=np.intp), settings.replay, rng)
-        known = _replayed(known, rows.inner_known, rows.inner_family, settings.replay, rng)
+    X, known, epochs = _inner_data(rows, pool, (*(labelled_of or families), SYNTHETIC), settings, rng)
     is_anomaly = torch.from_numpy(np.arange(len(X) + len(known)) >= len(X))
 
     def batch_loss(batch: tuple[Tensor, ...], _: Step) -> Tensor:
@@ -150,6 +139,25 @@ def outer_loop(
         "conflicts": conflicts / steps,
         "temperature": float(network.log_temperature.detach().exp()),
     }
+
+
+def _inner_data(
+    rows: MetaRows, pool: NDArray[np.intp], families: tuple[int, ...], settings: MetaSettings, rng: np.random.Generator
+) -> tuple[Matrix, Matrix, int]:
+    """Normals of the pool, the families' anomalies where any are seen, and how many times to pass over them."""
+    labelled = [rows.inner_known[rows.inner_family == family] for family in families]
+    labelled = [known for known in labelled if len(known)]
+    # Where anomalies are seen too, they are half of a step's rows.
+    share = settings.inner_batch // 2 if labelled else settings.inner_batch
+    chosen, epochs = inner_rows(pool, epochs=settings.inner_epochs, steps=settings.inner_steps, batch=share, rng=rng)
+    X = rows.normals[chosen]
+    if labelled:
+        labelled = [known[rng.integers(len(known), size=-(-len(X) // len(labelled)))] for known in labelled]
+    known = np.concatenate([*labelled, rows.inner_known[:0]])
+    if settings.replay:
+        X = _replayed(X, rows.normals, np.zeros(len(rows.normals), dtype=np.intp), settings.replay, rng)
+        known = _replayed(known, rows.inner_known, rows.inner_family, settings.replay, rng)
+    return X, known, epochs
 
 
 def _replayed(
