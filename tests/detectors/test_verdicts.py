@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from unseen.calibrate import ConformalCalibrator
-from unseen.detectors.verdicts import Verdicts
+from unseen.detectors.verdicts import OFFSET, Verdicts
 from unseen.errors import ArtifactError
 
 WIDTH = 8
@@ -59,13 +59,22 @@ def test_a_missed_kind_is_caught_and_false_alarms_stay(judged: int) -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_five_wrong_verdicts_cost_little(seed: int) -> None:
-    # Normals judged anomalous: what nearness to them is worth is learned on normals, so the threshold rises by at most
-    # a factor of 1 + 10**-0.5 in p.
+    # Normals judged anomalous: what nearness to them is worth is learned on normals, and they are not near each other,
+    # so the threshold rises by at most a factor of 1 + 10**-1.5 in p.
     normals = cloud(100 + seed, 5)
     for wrong in (Verdicts.fit(normals, NONE, REFERENCES), Verdicts.fit(NONE, normals, REFERENCES)):
         for rate in (0.05, 0.01):
             assert recall(wrong, TEST, rate) == pytest.approx(rate, abs=4 * np.sqrt(2 * rate / 4000))
-            assert recall(wrong, CAUGHT, rate) >= recall(None, CAUGHT, rate / (1.0 + 10.0**-0.5)) - 0.06
+            assert recall(wrong, CAUGHT, rate) >= recall(None, CAUGHT, rate / (1.0 + 10.0**-1.5)) - 0.06
+
+
+def test_verdicts_count_as_far_as_they_are_of_one_kind() -> None:
+    assert Verdicts.fit(MISSED[:20], NONE, REFERENCES).offset == OFFSET
+    assert Verdicts.fit(NONE, MISSED[:5], REFERENCES).offset == OFFSET
+    scattered = Verdicts.fit(cloud(9, 5), NONE, REFERENCES)
+    alone = Verdicts.fit(MISSED[:1], NONE, REFERENCES)
+    assert scattered.offset == alone.offset == OFFSET + 1.0
+    assert OFFSET < Verdicts.fit(MISSED[:5], NONE, REFERENCES).offset < OFFSET + 0.5
 
 
 def test_verdicts_on_one_kind_leave_the_others() -> None:
@@ -142,11 +151,15 @@ def test_the_state_rebuilds_every_bit(anomalies: int) -> None:
     meta = json.loads(json.dumps(meta))
     again = Verdicts.from_state(held, meta)
     np.testing.assert_array_equal(again.apply(base_score(TEST), TEST), made.apply(base_score(TEST), TEST))
+    # Models of before have no offset of their own.
+    assert Verdicts.from_state(held, {k: v for k, v in meta.items() if k != "offset"}).offset == OFFSET
     damaged = [
         ({}, meta),
         (held, {}),
         (held, {**meta, "same": None}),
         (held, {**meta, "same": -1.0}),
+        (held, {**meta, "offset": "much"}),
+        (held, {**meta, "offset": -0.5}),
         (held, {**meta, "near": {"kind": "evidence_map"} if meta["near"] is None else None}),
         ({**held, "normals": held["normals"][:, 1:]}, meta),
         ({**held, "normals": held["normals"] * np.float32("nan")}, meta),

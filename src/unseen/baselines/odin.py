@@ -18,7 +18,7 @@ _STEPS = STEPS
 # A step is compared on classifiers trained for so many.
 _SHORT = 120
 _TEMPERATURE = 1000.0
-_INPUT_STEPS = (0.0, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2)
+_INPUT_STEPS = (0.0, 2e-3, 1e-2, 2e-2, 5e-2, 1e-1)
 # A column with no more values among the normals is discrete: flags, categories, small counts.
 _FEW_VALUES = 16
 
@@ -28,7 +28,7 @@ class ODIN(FamilyBaseline):
 
     Changed for tables: two classes, so the row moves towards the class normal and not towards the likeliest one;
     columns of at most 16 values among the normals do not move; MetaLearner's encoder, 640 steps of 256 rows, one half
-    known anomalies. The step, six values from 0 to 0.01 of a prepared unit, is chosen on seen families. The
+    known anomalies. The step, six values from 0 to 0.1 of a prepared unit, is chosen on seen families. The
     temperature is the paper's 1000 and not searched: with two classes it divides every score alike. For the arguments
     see :class:`~unseen.baselines.base.Baseline`.
 

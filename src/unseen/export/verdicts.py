@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from unseen.detectors.verdicts import OFFSET, Verdicts
+from unseen.detectors.verdicts import Verdicts
 from unseen.export.calibration import express_maps
 from unseen.export.graph import Graph
 
@@ -36,7 +36,7 @@ def express_verdicts(graph: Graph, score: str, places: str, verdicts: Verdicts) 
     if verdicts.near is None or to_anomaly is None:
         return score
     near = express_maps(graph, graph.unsqueeze(graph("Neg", to_anomaly)), [verdicts.near])
-    near = graph("Sub", near, graph.constant(OFFSET, np.float64))
+    near = graph("Sub", near, graph.constant(verdicts.offset, np.float64))
     return graph.reduced(graph.concat([graph.unsqueeze(score), near]), "ReduceMax")
 
 

@@ -20,6 +20,7 @@ from unseen.nn.seeding import isolated_rng
 
 __all__ = ["CalibratedHead", "SculptedAndCalibrated"]
 
+_PARTS = ("fit", "validation")
 # The published outer loop; a linear head on frozen views needs no perturbation, and no decoder is trained.
 _SETTINGS = PUBLISHED.model_copy(update={"epsilon": 0.0})
 
@@ -37,7 +38,8 @@ class CalibratedHead(BothStages):
     _fit: ClassVar[tuple[Any, dict[str, Any], dict[str, Any]] | None] = None
 
     def _fit_evidence(self, data: Prepared, context: TrainingContext) -> dict[str, Any]:
-        made_from = (context.seed, *(data.of("fit", anomalous=anomalous).tobytes() for anomalous in (False, True)))
+        parts = (data.of(part, anomalous=anomalous).tobytes() for part in _PARTS for anomalous in (False, True))
+        made_from = (context.seed, *parts, *(data.classes(part).tobytes() for part in _PARTS))
         if CalibratedHead._fit is None or CalibratedHead._fit[0] != made_from:
             report = super()._fit_evidence(data, context)
             normals, validation = (self._views(data.of(part, anomalous=False)) for part in ("fit", "validation"))

@@ -38,7 +38,7 @@ EXPERIMENT = Experiment(
     ),
     protocols=("unsw-nb15-half", "cardiotocography-half"),
     variants=(
-        Variant(META, "the preset fast: margin 0.5, learned temperature, a step of 0.002", "meta", shots=SHOTS),
+        Variant(META, "the preset fast: margin 0.5, learned temperature, a step of 0.05", "meta", shots=SHOTS),
         Variant(_NO_MARGIN, "no margin penalty", _method("NoMargin"), shots=SHOTS),
         Variant("five times the margin", "margin 2.5, weight 0.5", _method("FiveTimesTheMargin"), shots=SHOTS),
         Variant("temperature 1", "a temperature of 1", "meta-fixed-temperature", shots=SHOTS),

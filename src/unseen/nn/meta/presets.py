@@ -15,8 +15,9 @@ PUBLISHED = MetaSettings(inner_steps=100)
 # Where the published recipe goes wrong, and what is changed: normals alone teach the inner loop to call every row
 # normal (inner_shots); an episode unlearns what those before it learned (replay, average, last_calibration); a latent
 # that must restore the row keeps directions no known family needs, and new families come out on either side of them
-# (reconstruction); many outer steps, taken without dropout, fit the head to the few shots (outer_epochs). The encoder
-# is half as wide and a block shallower, and there are fewer steps: a quarter of the cost.
+# (reconstruction); many outer steps, taken without dropout, fit the head to the few shots (outer_epochs); a step of
+# 0.002 moves no row of this preparation past another (epsilon). The encoder is half as wide and a block shallower, and
+# there are fewer steps: a quarter of the cost.
 FAST = MetaSettings(
     width=128,
     latent=64,
@@ -29,6 +30,7 @@ FAST = MetaSettings(
     unfrozen_rate=1e-4,
     average=True,
     last_calibration=True,
+    epsilon=0.05,
 )
 
 
@@ -45,6 +47,7 @@ CONTROLS: dict[str, tuple[str, MetaSettings]] = {
     ),
     # The decisive one: the plain network, as a user would train it.
     "joint": ("one loss on the same rows, no episodes", _fast(mode="joint", epsilon=0.0)),
+    "joint-perturbed": ("the joint control, asked at the row moved by the preset's step", _fast(mode="joint")),
     "extended": (
         "shuffled normals in the inner loop, and the head sees the reconstruction error",
         _fast(synthetic=True, error_view=True, reconstruction=0.1),
