@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from unseen.calibrate import fuse
 from unseen.calibrate.weights import LeftOut
 from unseen.detectors import UnseenDetector
+from unseen.evidence import EvidenceRows
 
-__all__ = ["EqualFusion", "LoudestFusion", "WithoutKnownRule"]
+__all__ = ["EqualFusion", "LoudestFusion", "WithoutCalibration", "WithoutKnownRule"]
 
 
 class EqualFusion(UnseenDetector):
@@ -24,6 +25,17 @@ class LoudestFusion(UnseenDetector):
 
     def _fused(self, mapped: NDArray[np.float64]) -> NDArray[np.float64]:
         return fuse(mapped, "max")
+
+
+class WithoutCalibration(UnseenDetector):
+    """No second calibration: thresholds come from the validation normals on which the p-values were made."""
+
+    def _remember(self, rows: EvidenceRows, seed: int) -> None:
+        super()._remember(rows, seed)
+        self._validation = rows.normals_validation
+
+    def _calibrate(self, X: NDArray[np.float32]) -> None:
+        super()._calibrate(self._validation)
 
 
 class WithoutKnownRule(UnseenDetector):
