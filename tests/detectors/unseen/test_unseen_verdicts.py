@@ -41,9 +41,10 @@ def test_verdicts_add_up_are_kept_and_can_be_taken_back(case: Case, loaded: Unse
     once.adapt(X, y)
     np.testing.assert_array_equal(once.p_value(case.X), loaded.p_value(case.X))
     # An analyst's second thoughts.
-    scores = loaded.anomaly_score(X.slice(0, 1))
+    raised = loaded.anomaly_score(X.slice(0, 1))
     loaded.adapt(X.slice(0, 1), ["benign"])
-    assert loaded.anomaly_score(X.slice(0, 1)) <= 0.5 * scores
+    # What lies near the other judged anomalies may stay raised by them.
+    assert loaded.anomaly_score(X.slice(0, 1)) < raised
 
 
 def test_recalibration_keeps_verdicts(case: Case, loaded: UnseenDetector) -> None:
