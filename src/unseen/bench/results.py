@@ -109,7 +109,9 @@ def method_label(method: str, parameters: dict[str, Any], *, tuned: bool = False
         >>> method_label("sculptor-fast", {"members": 1}), method_label("knn", {}, tuned=True)
         ('sculptor-fast,members=1', 'knn,tuned')
     """
-    said = [f"{name}={value}" for name, value in sorted(parameters.items())]
+    # A stored tuple comes back as a list, and must be called what it was called before.
+    plain = {name: tuple(value) if isinstance(value, list) else value for name, value in parameters.items()}
+    said = [f"{name}={value}" for name, value in sorted(plain.items())]
     return ",".join([method, *said, *(["tuned"] if tuned else [])])
 
 

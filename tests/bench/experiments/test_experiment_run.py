@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean
@@ -16,6 +17,7 @@ from unseen.bench.experiments.plan import UNSW_FIVE, protocol_named
 from unseen.bench.guard import LeakError
 from unseen.bench.methods import Setup, method
 from unseen.bench.protocol import Protocol
+from unseen.bench.results import method_label
 from unseen.errors import InputError
 
 
@@ -26,6 +28,13 @@ def test_a_second_run_makes_nothing_and_finds_the_same(ran: Callable[..., Outcom
     assert again.cost == first.cost
     more = ran(toy, seeds=[0, 1, 2])
     assert more.made == 3
+
+
+def test_a_stored_result_is_called_what_it_was_called_when_it_was_made() -> None:
+    made = {"evidences": ("mixture", "known"), "members": 1}
+    stored = json.loads(json.dumps(made))
+    assert stored != made
+    assert method_label("unseen", stored) == method_label("unseen", made)
 
 
 def test_variants_that_differ_in_shots_alone_are_told_apart(ran: Callable[..., Outcome], toy: Experiment) -> None:
