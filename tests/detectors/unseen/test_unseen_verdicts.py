@@ -45,6 +45,10 @@ def test_verdicts_add_up_are_kept_and_can_be_taken_back(case: Case, loaded: Unse
     loaded.adapt(X.slice(0, 1), ["benign"])
     # What lies near the other judged anomalies may stay raised by them.
     assert loaded.anomaly_score(X.slice(0, 1)) < raised
+    alone = unseen.load(tmp_path / "m.unseen")
+    assert isinstance(alone, UnseenDetector)
+    raised = alone.adapt(X.slice(0, 1), ["odd"]).anomaly_score(X.slice(0, 1))
+    assert alone.adapt(X.slice(0, 1), ["benign"]).anomaly_score(X.slice(0, 1)) <= 0.5 * raised
 
 
 def test_recalibration_keeps_verdicts(case: Case, loaded: UnseenDetector) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from statistics import fmean
 
+import numpy as np
+
 from unseen.bench.experiments.compared import difference
 from unseen.bench.experiments.outcome import Outcome
 from unseen.bench.experiments.page import Part, row
 from unseen.bench.experiments.rules import calibrated, decide
 from unseen.bench.report.table import Table
 from unseen.bench.report.words import figure, percent, signed
+from unseen.bench.stats.ranks import ranks
 from unseen.bench.stats.sentences import joined
 
 __all__ = ["LIMIT", "ahead_of", "mean_ranks", "on_the_control", "ranks_part", "transferred_part"]
@@ -48,7 +51,7 @@ def transferred_part(outcome: Outcome) -> Part:
 def mean_ranks(outcome: Outcome) -> dict[str, float]:
     """The mean over protocols of a variant's rank by macro AUROC, 1 is best; of variants that finished on all."""
     found = _ranks(outcome)
-    return {name: fmean(ranks) for name, ranks in sorted(found.items(), key=lambda item: fmean(item[1]))}
+    return {name: fmean(places) for name, places in sorted(found.items(), key=lambda item: fmean(item[1]))}
 
 
 def _ranks(outcome: Outcome) -> dict[str, list[float]]:
@@ -61,24 +64,17 @@ def _ranks(outcome: Outcome) -> dict[str, list[float]]:
         for variant in outcome.variants
     }
     whole = {name: found for name, found in areas.items() if len(found) == len(outcome.protocols)}
-    return {
-        name: [
-            # Equal figures share the mean of their places.
-            1 + sum(other[at] > area for other in whole.values()) + (_equal(whole, at, area) - 1) / 2
-            for at, area in enumerate(mine)
-        ]
-        for name, mine in whole.items()
-    }
-
-
-def _equal(areas: dict[str, list[float]], at: int, area: float) -> int:
-    return sum(other[at] == area for other in areas.values())
+    if not whole:
+        return {}
+    # Protocols down, variants across.
+    by_protocol = ranks(np.array(list(whole.values())).T)
+    return dict(zip(whole, by_protocol.T.tolist(), strict=True))
 
 
 def ranks_part(outcome: Outcome) -> Part:
     """Every variant's rank on each protocol, and their mean."""
-    means, ranks = mean_ranks(outcome), _ranks(outcome)
-    rows = [row(name, f"{mean:.1f}", *(f"{rank:g}" for rank in ranks[name])) for name, mean in means.items()]
+    means, places = mean_ranks(outcome), _ranks(outcome)
+    rows = [row(name, f"{mean:.1f}", *(f"{rank:g}" for rank in places[name])) for name, mean in means.items()]
     head = ["variant", "mean rank", *(protocol.name for protocol in outcome.protocols)]
     lead = "By macro AUROC, medians over seeds, 1 is best; data sets weigh alike:"
     return Part("Ranks", [], [(lead, Table(head, rows, []))])

@@ -6,7 +6,7 @@ from unseen.bench.report.gather import Part, Section, kind_of
 from unseen.bench.report.summaries import overall_lines
 from unseen.bench.report.table import Row, Table, Value
 from unseen.bench.report.words import NONE, clean, figure, signed
-from unseen.bench.stats import MEASURES, Comparison, block_table, compare
+from unseen.bench.stats import MEASURES, Comparison
 
 __all__ = ["best_peer_table"]
 
@@ -21,7 +21,11 @@ def best_peer_table(part: Part, measure: str) -> Table | None:
     Returns:
         Protocols down, detectors across; ``None`` where no protocol has a detector beside a peer.
     """
-    compared = [(section, found) for section in part.sections if (found := _compared(section, measure)) is not None]
+    compared = [
+        (section, found)
+        for section in part.sections
+        if (found := section.comparisons[measure]) is not None and found.reference_is_peer
+    ]
     present = {standing.method for _, found in compared for standing in found.standings}
     detectors = [method for method in sorted(present) if kind_of(method) == "detector"]
     if not detectors:
@@ -36,15 +40,6 @@ def best_peer_table(part: Part, measure: str) -> Table | None:
         "groups, which flatters it. Bold: zero lies outside."
     ]
     return Table(head, [_row(section, found, detectors) for section, found in compared], notes)
-
-
-def _compared(section: Section, measure: str) -> Comparison | None:
-    """The methods of one protocol compared; ``None`` without a peer among them."""
-    results = [result for result in section.results if kind_of(result.label) != "control"]
-    peers = {result.label for result in results if kind_of(result.label) == "peer"}
-    table = block_table(results, {section.protocol.name: section.protocol}, measure)
-    found = compare(table, peers)
-    return found if found is not None and found.reference_is_peer else None
 
 
 def _row(section: Section, found: Comparison, detectors: list[str]) -> Row:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,11 @@ class Section:
             if result.status == "done":
                 found.setdefault(result.label, []).append(result)
         return found
+
+    @functools.cached_property
+    def comparisons(self) -> dict[str, Comparison | None]:
+        """The methods of this protocol compared, by measure; ``None`` where there is nothing to compare."""
+        return _compared(self.results, {self.protocol.name: self.protocol})
 
     @property
     def ranked(self) -> list[MethodSummary]:
@@ -190,10 +195,14 @@ def _part(folder: Path, setting: Setting, results: list[CellResult]) -> Part:
             splits = sorted({result.split_digest for result in mine if result.split_digest})
             sections.append(Section(protocol, setting, mine, lines, dropped, splits))
     by_name = {section.protocol.name: section.protocol for section in sections}
+    return Part(setting, sections, _compared(results, by_name))
+
+
+def _compared(results: Iterable[CellResult], by_name: Mapping[str, Protocol]) -> dict[str, Comparison | None]:
+    """Detectors and peers compared by each measure; controls are left out."""
     ranked = [result for result in results if kind_of(result.label) != "control"]
     peers = {result.label for result in ranked if kind_of(result.label) == "peer"}
-    comparisons = {measure: compare(block_table(ranked, by_name, measure), peers) for measure in MEASURES}
-    return Part(setting, sections, comparisons)
+    return {measure: compare(block_table(ranked, by_name, measure), peers) for measure in MEASURES}
 
 
 def _protocol(folder: Path, result: CellResult) -> Protocol:

@@ -26,11 +26,11 @@ from unseen.bench.report.record import (
     data_files,
     extent,
     flags,
+    own_caveats,
     refused_words,
     run_words,
     second_figures,
     section_words,
-    unequal_rates,
 )
 from unseen.bench.report.scores import ROLES, histogram, latent_map, percentile_table, recall_curves
 from unseen.bench.report.shots import shots_tables
@@ -38,7 +38,7 @@ from unseen.bench.report.summaries import overall_lines, overall_table, summary_
 from unseen.bench.report.svg import PALETTE
 from unseen.bench.report.tuned import tuning_table
 from unseen.bench.report.words import clean, rate_name
-from unseen.bench.stats import MEASURES, Comparison, caveats, conclusions
+from unseen.bench.stats import MEASURES, Comparison, conclusions
 from unseen.errors import require
 
 __all__ = ["TITLE", "render_html"]
@@ -113,10 +113,7 @@ def _compared(part: Part, comparison: Comparison, name: str, shared: Sequence[st
     return {
         "measure": MEASURES[comparison.table.measure],
         "conclusions": conclusions(comparison),
-        "caveats": [
-            *(said for said in caveats(comparison) if said not in shared),
-            *(unequal_rates(part) if comparison.table.measure == "recall_0.01" else []),
-        ],
+        "caveats": own_caveats(part, comparison, shared),
         "picture": rank_picture(comparison, name),
         "ranks": rank_table(comparison),
         "pairs": pair_table(comparison),

@@ -15,11 +15,11 @@ from unseen.bench.report.record import (
     data_files,
     extent,
     flags,
+    own_caveats,
     refused_words,
     run_words,
     second_figures,
     section_words,
-    unequal_rates,
 )
 from unseen.bench.report.scores import percentile_table
 from unseen.bench.report.shots import shots_tables
@@ -27,7 +27,7 @@ from unseen.bench.report.summaries import overall_table, summary_table
 from unseen.bench.report.table import Row, Table, Value
 from unseen.bench.report.tuned import tuning_table
 from unseen.bench.report.words import clean, rate_name
-from unseen.bench.stats import MEASURES, Comparison, caveats, conclusions
+from unseen.bench.stats import MEASURES, Comparison, conclusions
 
 __all__ = ["plain", "render_markdown"]
 
@@ -81,8 +81,7 @@ def _compared(part: Part, comparison: Comparison, suffix: str, shared: Sequence[
         "",
         *_list(conclusions(comparison)),
         *_table(rank_table(comparison)),
-        *_list([said for said in caveats(comparison) if said not in shared]),
-        *_list(unequal_rates(part) if comparison.table.measure == "recall_0.01" else []),
+        *_list(own_caveats(part, comparison, shared)),
     ]
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "data_files",
     "extent",
     "flags",
+    "own_caveats",
     "refused_words",
     "run_words",
     "second_figures",
@@ -149,6 +150,12 @@ def _no_better(section: Section, line: MethodSummary, control: MethodSummary) ->
         f"{line.method} reaches {figure(line.auroc)} with its labels and {figure(control.auroc)} with shuffled "
         "ones: its AUROC does not come from the labels.",
     )
+
+
+def own_caveats(part: Part, comparison: Comparison, shared: Sequence[str]) -> list[str]:
+    """What may not be concluded from one comparison, beside what was said of all."""
+    said = [line for line in caveats(comparison) if line not in shared]
+    return [*said, *(unequal_rates(part) if comparison.table.measure == "recall_0.01" else [])]
 
 
 def unequal_rates(part: Part) -> list[str]:

@@ -10,6 +10,7 @@ import numpy as np
 from unseen.bench.report.gather import Part, Section, kind_of
 from unseen.bench.report.table import Row, Table, Value
 from unseen.bench.report.words import NONE, clean, figure, figures, percent, rate_name, seconds
+from unseen.bench.stats import mean_ranks
 from unseen.bench.summary import MethodSummary
 from unseen.jobs.evaluate import RateResult
 
@@ -175,15 +176,12 @@ def overall_table(part: Part) -> Table:
 
 def _mean_ranks(part: Part, measure: Callable[[MethodSummary], float | None]) -> dict[str, float]:
     """The mean over protocols of each method's rank; of methods that ran on all of them, controls aside."""
-    from scipy.stats import rankdata
-
     by_protocol = [{line.method: measure(line) for line in section.ranked} for section in part.sections]
     everywhere = sorted(set.intersection(*(set(found) for found in by_protocol)))
     usable = [values for found in by_protocol if None not in (values := [found[method] for method in everywhere])]
     if not usable or not everywhere:
         return {}
-    ranks = rankdata(-np.array(usable, dtype=np.float64), axis=1)
-    return dict(zip(everywhere, ranks.mean(axis=0).tolist(), strict=True))
+    return dict(zip(everywhere, mean_ranks(np.array(usable, dtype=np.float64)).tolist(), strict=True))
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
